@@ -1,0 +1,38 @@
+"""Shared code of the ResNet-50 notebooks. One subject a file:
+
+resnet      the network: identity block, convolutional block, ResNet-50
+data        Caltech 101, a folder of your own images, the split, the batches
+sample      the drawn sample: pictures made by code, so nothing has to be downloaded
+training    the recipe: learning rate, augmentation, checkpoints, scores, saved models
+measure     what a network costs and how its gradients flow
+pictures    the figures
+checks      the exercises' checks
+"""
+
+import os
+
+
+class UserError(Exception):
+    """Something the person at the keyboard can put right; the message says how, in one line."""
+
+
+def _import_tensorflow_quietly():
+    """Imports TensorFlow without the start-up lines that its C++ part writes to stderr.
+
+    They are meant for TensorFlow's developers, and no setting silences all of them.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    stderr = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import tensorflow
+
+        tensorflow.zeros(1)  # the first operation starts the devices, which writes too
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+
+
+_import_tensorflow_quietly()

@@ -1,0 +1,122 @@
+"""ResNet-50 (He et al. 2015, "Deep Residual Learning for Image Recognition", Table 1).
+
+Layer names, layer order and constants are those of `keras.applications.ResNet50`, so weight
+files made for one fit the other. The notebooks 01-03 build these same functions, line for line.
+"""
+
+import keras
+from keras import layers
+
+IMAGENET_MEAN_RGB = (123.68, 116.779, 103.939)  # what ImageNet weights expect to be subtracted
+
+
+def conv_bn(x, filters, kernel_size, strides=1, name="conv"):
+    """Convolution, then batch normalisation: (n, h, w, c) -> (n, h/strides, w/strides, filters).
+
+    "same" padding keeps height and width at stride 1. Source: section 3.4.
+    """
+    x = layers.Conv2D(filters, kernel_size, strides, padding="same", name=f"{name}_conv")(x)
+    return layers.BatchNormalization(epsilon=1.001e-5, name=f"{name}_bn")(x)
+
+
+def identity_block(x, filters, kernel_size=3, name="identity_block"):
+    """Bottleneck block whose shortcut is x itself: (n, h, w, f3) -> (n, h, w, f3).
+
+    filters = (f1, f2, f3): the widths of the 1x1, kernel_size and 1x1 convolutions.
+    Raises ValueError unless x has f3 channels. Source: Figure 5, right; equation (1).
+    """
+    f1, f2, f3 = filters
+    if x.shape[-1] != f3:
+        raise ValueError(f"identity_block needs an input of {f3} channels. Received: {x.shape}")
+    y = conv_bn(x, f1, 1, name=f"{name}_1")
+    y = layers.Activation("relu", name=f"{name}_1_relu")(y)
+    y = conv_bn(y, f2, kernel_size, name=f"{name}_2")
+    y = layers.Activation("relu", name=f"{name}_2_relu")(y)
+    y = conv_bn(y, f3, 1, name=f"{name}_3")
+    y = layers.Add(name=f"{name}_add")([x, y])
+    return layers.Activation("relu", name=f"{name}_out")(y)
+
+
+def convolutional_block(x, filters, kernel_size=3, strides=2, name="convolutional_block"):
+    """Bottleneck block with a projected shortcut: (n, h, w, c) -> (n, h/strides, w/strides, f3).
+
+    filters = (f1, f2, f3), as in identity_block; strides acts in the first 1x1 convolution and
+    in the shortcut's. Source: section 3.3, option B; equation (2).
+    """
+    f1, f2, f3 = filters
+    shortcut = conv_bn(x, f3, 1, strides, name=f"{name}_0")
+    y = conv_bn(x, f1, 1, strides, name=f"{name}_1")
+    y = layers.Activation("relu", name=f"{name}_1_relu")(y)
+    y = conv_bn(y, f2, kernel_size, name=f"{name}_2")
+    y = layers.Activation("relu", name=f"{name}_2_relu")(y)
+    y = conv_bn(y, f3, 1, name=f"{name}_3")
+    y = layers.Add(name=f"{name}_add")([shortcut, y])
+    return layers.Activation("relu", name=f"{name}_out")(y)
+
+
+def stem(x):
+    """The layers before the first block: (n, h, w, 3) -> (n, h/4, w/4, 64). Source: Table 1.
+
+    7x7 convolution and 3x3 max-pooling, both with stride 2.
+    """
+    x = layers.ZeroPadding2D(3, name="conv1_pad")(x)
+    x = layers.Conv2D(64, 7, strides=2, name="conv1_conv")(x)
+    x = layers.BatchNormalization(epsilon=1.001e-5, name="conv1_bn")(x)
+    x = layers.Activation("relu", name="conv1_relu")(x)
+    x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
+    return layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
+
+
+def stage(x, filters, blocks, strides, name):
+    """One convolutional block, then identity blocks, `blocks` in all: one row of Table 1.
+
+    (n, h, w, c) -> (n, h/strides, w/strides, filters[2])
+    """
+    x = convolutional_block(x, filters, strides=strides, name=f"{name}_block1")
+    for number in range(2, blocks + 1):
+        x = identity_block(x, filters, name=f"{name}_block{number}")
+    return x
+
+
+def ResNet50(input_shape=(64, 64, 3), classes=101, scaling=None):
+    """The 50-layer network: images (n, h, w, 3) in 0-255 -> probabilities (n, classes).
+
+    scaling: the layer that scales pixels; None means to [-1, 1]. Source: Table 1, "50-layer".
+    """
+    inputs = keras.Input(input_shape, name="image")
+    x = (scaling or layers.Rescaling(1 / 127.5, offset=-1, name="scaling"))(inputs)
+    x = stem(x)
+    x = stage(x, (64, 64, 256), blocks=3, strides=1, name="conv2")
+    x = stage(x, (128, 128, 512), blocks=4, strides=2, name="conv3")
+    x = stage(x, (256, 256, 1024), blocks=6, strides=2, name="conv4")
+    x = stage(x, (512, 512, 2048), blocks=3, strides=2, name="conv5")
+    x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    outputs = layers.Dense(classes, "softmax", dtype="float32", name="predictions")(x)
+    return keras.Model(inputs, outputs, name="resnet50")
+
+
+def imagenet_resnet50(input_shape=(64, 64, 3), classes=101, weights="imagenet"):
+    """A ResNet50 that starts from ImageNet weights; its last layer is new.
+
+    weights: "imagenet" (downloaded once by keras.applications) or a file of such weights.
+    """
+    source = keras.applications.ResNet50(
+        include_top=False, weights=weights, input_shape=input_shape
+    )
+    mean = layers.Normalization(mean=IMAGENET_MEAN_RGB, variance=(1, 1, 1), name="scaling")
+    model = ResNet50(input_shape, classes, scaling=mean)
+    copy_weights(source, model)
+    # Those weights read blue first, ours red first: turn the first kernel's input channels round.
+    kernel, bias = source.get_layer("conv1_conv").get_weights()
+    model.get_layer("conv1_conv").set_weights([kernel[:, :, ::-1], bias])
+    return model
+
+
+def copy_weights(source, target):
+    """Copies every weight of `source` into the layer of the same name in `target`.
+
+    Raises ValueError where `target` lacks the layer or its shape differs.
+    """
+    for layer in source.layers:
+        if layer.weights:
+            target.get_layer(layer.name).set_weights(layer.get_weights())
