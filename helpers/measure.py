@@ -117,6 +117,3 @@ def ledger(model, by="stage"):
 def readable(table):
     """The same table with commas in its whole numbers, for display."""
     return table.map(lambda cell: f"{cell:,}" if isinstance(cell, Integral) else cell)
-
-
-# --- cost
