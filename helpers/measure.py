@@ -95,7 +95,7 @@ def ledger(model, by="stage"):
     """What the parts of a network make and cost: a pandas.DataFrame with a row for each part.
 
     by: "layer", "block" or "stage", read from names such as "conv2_block1_1_conv". Multiply-adds
-    are for one image; the receptive field is that of the part's last layer, in pixels.
+    are for one image; the receptive field is that of the part's last layer, in pixels, or "all".
     """
     pattern = {
         "layer": ".*",
@@ -110,7 +110,7 @@ def ledger(model, by="stage"):
         row["output"] = " x ".join(str(size) for size in layer.output.shape[1:])
         row["parameters"] += layer.count_params()
         row["multiply-adds"] += layer_multiply_adds(layer)
-        row["receptive field"] = fields[layer.name]
+        row["receptive field"] = "all" if math.isinf(fields[layer.name]) else fields[layer.name]
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

@@ -95,6 +95,11 @@ def ResNet50(input_shape=(64, 64, 3), classes=101, scaling=None):
     return keras.Model(inputs, outputs, name="resnet50")
 
 
+def imagenet_scaling():
+    """The layer that ImageNet weights expect instead: it subtracts the mean colour, no more."""
+    return layers.Normalization(mean=IMAGENET_MEAN_RGB, variance=(1, 1, 1), name="scaling")
+
+
 def imagenet_resnet50(input_shape=(64, 64, 3), classes=101, weights="imagenet"):
     """A ResNet50 that starts from ImageNet weights; its last layer is new.
 
@@ -103,8 +108,7 @@ def imagenet_resnet50(input_shape=(64, 64, 3), classes=101, weights="imagenet"):
     source = keras.applications.ResNet50(
         include_top=False, weights=weights, input_shape=input_shape
     )
-    mean = layers.Normalization(mean=IMAGENET_MEAN_RGB, variance=(1, 1, 1), name="scaling")
-    model = ResNet50(input_shape, classes, scaling=mean)
+    model = ResNet50(input_shape, classes, scaling=imagenet_scaling())
     copy_weights(source, model)
     # Those weights read blue first, ours red first: turn the first kernel's input channels round.
     kernel, bias = source.get_layer("conv1_conv").get_weights()

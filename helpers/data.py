@@ -1,0 +1,372 @@
+"""The images: where they come from, how they are split, and how they reach the network.
+
+Three sources, one layout (a folder with one sub-folder a class) and one code path:
+Caltech 101, a folder of your own, and the drawn sample of `helpers.sample`.
+"""
+
+import hashlib
+import os
+import shutil
+import socket
+import tarfile
+import warnings
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from helpers import UserError, sample
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# The official file: https://data.caltech.edu/records/mzrjq-6wc02 (Li, Andreeto, Ranzato, Perona).
+# A class that keeps a copy on its own server sets CALTECH101_URL, and CALTECH101_SHA256 if the
+# copy was packed anew.
+CALTECH101_URL = "https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip"
+CALTECH101_SHA256 = "331234750fc7f77520e50d9565e8b6907b03565e30320da1401130db08c61f91"
+CALTECH101_BYTES = 137_414_764
+CALTECH101_INNER = "101_ObjectCategories.tar.gz"
+NOT_OBJECTS = ("BACKGROUND_Google",)  # pictures of nothing in particular; left out by custom
+LARGEST_IMAGE = 150_000_000  # pixels; more needs over a gigabyte to decode
+
+
+# --- fetching -----------------------------------------------------------------------------------
+
+
+def data_folder(folder=None):
+    """The folder that holds all data: `folder`, else $RESNET50_DATA, else `data/` here.
+
+    Made if it is not there. Raises UserError if it cannot be.
+    """
+    folder = Path(folder or os.environ.get("RESNET50_DATA") or ROOT / "data").expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Cannot make the data folder {folder}: {error.strerror}.") from error
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"Cannot write to the data folder {folder}: choose one with --data-dir.")
+    return folder
+
+
+def caltech101(folder=None):
+    """The folder of Caltech 101's 102 sub-folders, downloaded and extracted if it is not there.
+
+    Whatever is found under its final name is whole: downloads and extractions happen under
+    another name and are renamed at the end. Raises UserError.
+    """
+    folder = data_folder(folder)
+    extracted = folder / "caltech-101"
+    if not extracted.is_dir():
+        archive = folder / "caltech-101.zip"
+        if archive.exists():
+            check_archive(archive)
+        else:
+            download(archive)
+        extract(archive, extracted)
+    for found in [extracted, *sorted(extracted.rglob("101_ObjectCategories"))]:
+        if (found / "accordion").is_dir():
+            return found
+    raise UserError(f"{extracted} does not hold Caltech 101: delete that folder and start again.")
+
+
+def download(archive):
+    """Downloads Caltech 101's zip to `archive`, with a progress bar and a check of its content."""
+    url = os.environ.get("CALTECH101_URL", CALTECH101_URL)
+    part = archive.with_name(archive.name + ".part")
+    part.unlink(missing_ok=True)  # what an interrupted download left
+    print(f"Downloading Caltech 101 (137 MB) from {url}")
+    socket.setdefaulttimeout(60)
+    try:
+        keras.utils.get_file(part.name, url, cache_dir=archive.parent, cache_subdir="")
+        check_archive(part)
+        part.rename(archive)
+    except UserError:
+        part.unlink()
+        raise
+    except Exception as error:
+        raise UserError(
+            f"The download failed ({error}). By hand: get caltech-101.zip from "
+            f"https://data.caltech.edu/records/mzrjq-6wc02 and put it at {archive}. "
+            "Or use --data sample, which needs no internet."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(None)
+
+
+def check_archive(archive):
+    """Raises UserError unless the file has the official size and SHA-256."""
+    wanted = os.environ.get("CALTECH101_SHA256", CALTECH101_SHA256)
+    size = archive.stat().st_size
+    with open(archive, "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != wanted or (wanted == CALTECH101_SHA256 and size != CALTECH101_BYTES):
+        raise UserError(
+            f"{archive} is not the official caltech-101.zip ({size:,} bytes, sha256 "
+            f"{found[:8]}..., wanted {wanted[:8]}...): delete it and start again, or get it from "
+            "https://data.caltech.edu/records/mzrjq-6wc02."
+        )
+
+
+def extract(archive, folder):
+    """Extracts the tar.gz that lies in the zip `archive` to `folder`, whole or not at all."""
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)  # what an interrupted extraction left
+    print(f"Extracting {archive.name}", flush=True)
+    try:
+        with zipfile.ZipFile(archive) as outer:
+            inner = [name for name in outer.namelist() if name.endswith(CALTECH101_INNER)]
+            if not inner:
+                raise UserError(f"{archive} holds no {CALTECH101_INNER}: delete it, start again.")
+            with outer.open(inner[0]) as stream, tarfile.open(fileobj=stream, mode="r|gz") as tar:
+                tar.extractall(part, filter="data")  # "data" refuses paths that lead outside
+        part.rename(folder)
+    except tarfile.FilterError as error:
+        raise UserError(f"{archive} is not safe to extract ({error}): delete it.") from error
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
+        raise UserError(f"{archive} could not be extracted ({error}).") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def dataset_folder(name, folder=None):
+    """The folder of images that `--data NAME` means: caltech101, sample or a path."""
+    if name == "caltech101":
+        return caltech101(folder)
+    if name == "sample":
+        return sample.write_sample(data_folder(folder) / f"sample-{sample.fingerprint()}")
+    if not Path(name).is_dir():
+        raise UserError(f"{name}: no such folder. --data takes caltech101, sample or a folder.")
+    return Path(name)
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def read_image(path, size):
+    """One picture, whatever its format, as RGB: uint8 (size, size, 3), squeezed to a square.
+
+    Transparency becomes white, a camera's rotation is undone, 16-bit grey is scaled to 8 bits,
+    of an animation the first frame is taken. Raises UserError if it is not a whole picture.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of what is handled here
+            with Image.open(path) as image:
+                if image.width * image.height > LARGEST_IMAGE:
+                    raise UserError(f"{path}: too large ({image.width} x {image.height} pixels).")
+                image.draft("RGB", (2 * size, 2 * size))  # a JPEG can be decoded smaller, faster
+                image = ImageOps.exif_transpose(image)
+                if image.mode.startswith("I"):
+                    image = Image.fromarray((np.asarray(image) // 256).astype("uint8"))
+                if "A" in image.getbands() or "transparency" in image.info:
+                    image = image.convert("RGBA")
+                    white = Image.new("RGBA", image.size, "white")
+                    image = Image.alpha_composite(white, image)
+                image = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+                return np.asarray(image)
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file.") from None
+    except PermissionError:
+        raise UserError(f"{path}: no permission to read it.") from None
+    except (Image.UnidentifiedImageError, Image.DecompressionBombError):
+        raise UserError(f"{path}: not a picture (or one in a format nobody can read).") from None
+    except Exception as error:  # Pillow's decoders raise many kinds on a damaged file
+        raise UserError(f"{path}: a damaged picture ({error}).") from None
+
+
+def read_images(paths, size, keep=True):
+    """Reads many pictures at once: (uint8 (n, size, size, 3), list of UserErrors).
+
+    A picture that cannot be read leaves its error and a row of zeros. With keep=False pictures
+    are only checked, and the first result is None: memory stays bounded.
+    """
+    images = np.zeros((len(paths), size, size, 3), "uint8") if keep else None
+
+    def read(number):
+        try:
+            image = read_image(paths[number], size)
+            if keep:
+                images[number] = image
+        except UserError as error:
+            return error
+
+    with ThreadPoolExecutor() as threads:
+        return images, list(threads.map(read, range(len(paths))))
+
+
+class Images(NamedTuple):
+    """A folder of images, read: row i is the file paths[i] of class class_names[labels[i]]."""
+
+    paths: np.ndarray  # (n,) of str
+    labels: np.ndarray  # (n,) of int
+    class_names: list
+    pixels: np.ndarray | None  # uint8 (n, size, size, 3), or None if they stay on disk
+    skipped: list  # a line for each file that could not be used
+
+
+def load_images(folder, size, keep=True):
+    """Reads a folder with one sub-folder a class into an Images, in alphabetical order.
+
+    Files that are not whole pictures are left out and listed in `skipped`. Raises UserError if
+    fewer than two classes are left.
+    """
+    folder = Path(folder)
+    class_names = sorted(
+        child.name
+        for child in folder.iterdir()
+        if child.is_dir() and not child.name.startswith(".") and child.name not in NOT_OBJECTS
+    )
+    if len(class_names) < 2:
+        raise UserError(
+            f"{folder}: {len(class_names)} class folders, two or more are needed: one sub-folder "
+            "a class, named after it, with that class's pictures inside."
+        )
+    paths, labels = [], []
+    for label, name in enumerate(class_names):
+        files = sorted(file for file in (folder / name).iterdir() if file.is_file())
+        files = [str(file) for file in files if not file.name.startswith(".")]
+        paths += files
+        labels += [label] * len(files)
+    pixels, errors = read_images(paths, size, keep)
+    good = np.array([error is None for error in errors], bool)
+    paths, labels = np.array(paths, str)[good], np.array(labels, int)[good]
+    if keep and not good.all():
+        pixels = pixels[good]
+    for label, name in enumerate(class_names):
+        if not (labels == label).any():
+            raise UserError(f"{folder / name}: no picture that can be read. Fill or remove it.")
+    return Images(paths, labels, class_names, pixels, [str(e) for e in errors if e])
+
+
+def split(labels, class_names, per_class=None, validation=0, seed=0):
+    """Splits images class by class: index arrays (training, validation, test).
+
+    per_class images of each class are for training, the rest for the test; None takes 80 % of
+    each class. `validation` images a class are cut from the training ones. The same labels and
+    seed give the same split, always. Raises UserError if a class has too few images.
+    """
+    rng = np.random.default_rng(seed)
+    parts = [], [], []
+    for label, name in enumerate(class_names):
+        mine = rng.permutation(np.flatnonzero(labels == label))
+        count = min(int(0.8 * len(mine)), len(mine) - 1) if per_class is None else per_class
+        if count <= validation or count >= len(mine):
+            raise UserError(
+                f"Class {name!r} has {len(mine)} pictures, too few: {max(count, validation + 1)} "
+                f"to train on ({validation} of them for validation) and one to test on are "
+                "needed. Add pictures, or lower --per-class or --validation."
+            )
+        for part, some in zip(
+            parts, np.split(mine, [count - validation, count])[:2] + [mine[count:]], strict=True
+        ):
+            part.append(some)
+    return tuple(np.sort(np.concatenate(part)) for part in parts)
+
+
+# --- batches ------------------------------------------------------------------------------------
+
+
+def augment(images, labels, seed, size, mixup=0.2):
+    """Random crops, mirrorings, brightness, contrast and mixing of one batch.
+
+    images uint8 (n, s, s, 3), labels one-hot (n, classes), seed int (2,) -> float32
+    (n, size, size, 3) in 0-255 and (n, classes). All randomness comes from the seed, which is
+    why a resumed training sees the very batches it would have seen. Sources: Szegedy et al.
+    2014 (crops); Zhang et al. 2017 (mixup).
+    """
+    count = tf.shape(images)[0]
+    seeds = tf.unstack(tf.random.split(seed, 8), num=8)
+
+    def uniform(key, shape, low, high):
+        return tf.random.stateless_uniform((count, *shape), seeds[key], low, high)
+
+    # A crop whose sides are 45-100 % of the image's, and up to a third longer one way.
+    stretch = tf.exp(uniform(0, (1,), -0.15, 0.15))
+    sides = tf.minimum(uniform(1, (1,), 0.45, 1.0) * tf.concat([stretch, 1 / stretch], 1), 1.0)
+    corner = uniform(2, (2,), 0.0, 1.0) * (1 - sides)
+    top, left, bottom, right = tf.unstack(tf.concat([corner, corner + sides], 1), axis=1)
+    mirror = uniform(3, (), 0.0, 1.0) < 0.5
+    left, right = tf.where(mirror, right, left), tf.where(mirror, left, right)
+    boxes = tf.stack([top, left, bottom, right], axis=1)
+    images = tf.image.crop_and_resize(images, boxes, tf.range(count), (size, size))
+
+    mean = tf.reduce_mean(images, (1, 2, 3), keepdims=True)
+    images = (images - mean) * uniform(4, (1, 1, 1), 0.7, 1.3) + mean
+    images = tf.clip_by_value(images * uniform(5, (1, 1, 1), 0.7, 1.3), 0.0, 255.0)
+
+    if mixup:
+        # share ~ Beta(mixup, mixup), made of two gamma variables
+        one, other = (tf.random.stateless_gamma((count,), seeds[k], mixup) + 1e-8 for k in (6, 7))
+        share = (one / (one + other))[:, None]
+        labels = share * labels + (1 - share) * labels[::-1]
+        share = share[:, :, None, None]
+        images = share * images + (1 - share) * images[::-1]
+    return images, labels
+
+
+def training_batches(
+    images, labels, classes, *, size, batch_size, epochs, first_epoch=0, seed=0, mixup=0.2
+):
+    """Augmented batches for the epochs first_epoch..epochs-1: (tf.data.Dataset, steps an epoch).
+
+    images: uint8 (n, s, s, 3), or n file names that are then read as they are needed.
+    Order and augmentation depend on (seed, epoch, step) alone, not on what ran before.
+    """
+    count = len(images)
+    batch_size = min(batch_size, count)
+    steps = count // batch_size
+    one_hot = tf.one_hot(labels, classes)
+    on_disk = not isinstance(images, np.ndarray) or images.ndim == 1
+    pixels = None if on_disk else tf.constant(images)
+    stored = round(1.25 * size)  # crops are taken from a picture somewhat larger than `size`
+
+    def indices(epoch):
+        order = tf.random.experimental.stateless_shuffle(tf.range(count), tf.stack([seed, epoch]))
+        order = tf.reshape(order[: steps * batch_size], (steps, batch_size))
+        return tf.data.Dataset.from_tensor_slices((tf.fill((steps,), epoch), order)).enumerate()
+
+    def read(rows):
+        return read_images([images[row] for row in rows], stored)[0]
+
+    def batch(step, epoch_and_rows):
+        epoch, rows = epoch_and_rows
+        if on_disk:
+            chosen = tf.numpy_function(read, [rows], tf.uint8)
+            chosen = tf.ensure_shape(chosen, (batch_size, stored, stored, 3))
+        else:
+            chosen = tf.gather(pixels, rows)
+        key = tf.stack([seed + 1000 * epoch, tf.cast(step, tf.int32)])
+        return augment(chosen, tf.gather(one_hot, rows), key, size, mixup)
+
+    epoch_numbers = tf.data.Dataset.from_tensor_slices(
+        np.arange(first_epoch, epochs, dtype="int32")
+    )
+    batches = epoch_numbers.flat_map(indices).map(batch, num_parallel_calls=2)
+    return batches.prefetch(4), steps
+
+
+def plain_batches(images, labels, classes, batch_size=64):
+    """Batches as they are, in order, for validation: a tf.data.Dataset."""
+    dataset = tf.data.Dataset.from_tensor_slices((images, tf.one_hot(labels, classes)))
+    return dataset.batch(batch_size).prefetch(2)
+
+
+def picture_files(paths):
+    """The files meant by a list of files and folders (folders: all pictures in them, sorted)."""
+    files = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(f for f in path.iterdir() if f.is_file() and f.name[0] != ".")
+            if not inside:
+                raise UserError(f"{path}: the folder holds no file.")
+            files += inside
+        else:
+            files.append(path)
+    return files

@@ -1,0 +1,362 @@
+"""The recipe: learning rate, precision, checkpoints, scores, and models on disk.
+
+Nothing here loops over batches: `model.fit` does. What a killed training needs to go on lies
+in one file, written whole or not at all.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import time
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from scipy.stats import binomtest
+from sklearn.metrics import balanced_accuracy_score
+
+from helpers import UserError
+from helpers.data import ROOT
+from helpers.resnet import ResNet50, imagenet_resnet50, imagenet_scaling
+
+MODELS = ROOT / "models"
+CHECKPOINT, BEST = "checkpoint.weights.h5", "best.weights.h5"
+WEIGHTS, CARD, HISTORY = "model.weights.h5", "card.json", "history.csv"
+
+# --- the recipe ---------------------------------------------------------------------------------
+
+
+def choose_precision():
+    """ "mixed_bfloat16" if this machine convolves faster in bfloat16 than in float32.
+
+    On a CPU with AVX512-BF16 training becomes about 1.6 times as fast, on others slower; half
+    a second of measuring tells.
+    """
+    seconds = {}
+    for dtype in ("float32", "bfloat16"):
+        x = tf.cast(tf.random.stateless_uniform((32, 16, 16, 128), (0, 0)), dtype)
+        kernel = tf.cast(tf.random.stateless_uniform((3, 3, 128, 128), (0, 1)), dtype)
+        convolve = tf.function(lambda x, k: tf.reduce_sum(tf.nn.conv2d(x, k, 1, "SAME")))
+        convolve(x, kernel)
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            convolve(x, kernel).numpy()
+            times.append(time.perf_counter() - start)
+        seconds[dtype] = min(times)
+    return "mixed_bfloat16" if seconds["bfloat16"] < 0.8 * seconds["float32"] else "float32"
+
+
+def new_network(size, classes, imagenet, precision):
+    """A ResNet50 to train, from a random start or from ImageNet weights."""
+    keras.config.set_dtype_policy(precision)
+    try:
+        return (imagenet_resnet50 if imagenet else ResNet50)((size, size, 3), classes)
+    except Exception as error:
+        if not imagenet:
+            raise
+        raise UserError(f"The ImageNet weights could not be had ({error}).") from error
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def prepare(model, steps, fresh=True):
+    """Sets a network up for a training of `steps` steps an epoch; returns it.
+
+    If it is fresh, the last gamma of each block becomes 0, so that each block starts as the
+    identity (Goyal et al. 2017, section 5.1). BatchNorm forgets faster where an epoch is short,
+    or its averages lag behind (Chen et al. 2020, "SimCLR", B.8).
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = float(np.clip(1 - 10 / steps, 0.9, 0.99))
+            if fresh and layer.name.endswith("_3_bn"):
+                layer.gamma.assign(tf.zeros_like(layer.gamma))
+    return model
+
+
+def learning_rate_schedule(peak, steps, epochs):
+    """A straight climb to `peak`, then half a cosine down to 0 (Loshchilov and Hutter 2016)."""
+    warm_up = min(5 * steps, max(epochs * steps // 10, 1))
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, max(epochs * steps - warm_up, 1), warmup_target=peak, warmup_steps=warm_up
+    )
+
+
+def compile_model(model, steps, epochs, learning_rate, weight_decay, label_smoothing):
+    """Compiles with AdamW (Loshchilov and Hutter 2017) and smoothed cross-entropy."""
+    schedule = learning_rate_schedule(learning_rate, steps, epochs)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model.compile(
+        optimizer,
+        keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing),
+        metrics=["accuracy"],
+        # XLA makes training on a CPU several times slower.
+        jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
+    )
+    optimizer.build(model.trainable_variables)
+    return model
+
+
+# --- checkpoints --------------------------------------------------------------------------------
+
+
+def write_whole(path, write):
+    """Calls write(temporary path), then renames it to `path`: all of the file or none of it."""
+    path = Path(path)
+    part = path.with_name(f"part-{path.name}")
+    try:
+        write(part)
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UserError(
+            f"Cannot write {path} ({error.strerror or error}). What was there before is kept; "
+            "make room or permission and start the same command again."
+        ) from error
+
+
+def write_json(path, content):
+    write_whole(path, lambda part: part.write_text(json.dumps(content, indent=1) + "\n"))
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """After each epoch, writes weights, optimizer, history and settings into one file.
+
+    keras.callbacks.BackupAndRestore keeps neither history nor best epoch, and a kill while it
+    writes can cost what it saved.
+    """
+
+    def __init__(self, folder, settings, history, precision):
+        super().__init__()
+        self.folder, self.settings, self.history = Path(folder), settings, history
+        self.precision = precision
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}}
+        row["learning_rate"] = float(self.model.optimizer.learning_rate)
+        row["seconds"] = round(time.perf_counter() - self.start, 2)
+        row["precision"] = self.precision
+        best = max((r["val_accuracy"] for r in self.history if "val_accuracy" in r), default=-1)
+        if row.get("val_accuracy", -1) > best:
+            write_whole(self.folder / BEST, self.model.save_weights)
+        self.history.append(row)
+        progress = json.dumps({"settings": self.settings, "history": self.history})
+
+        def write(part):
+            self.model.save_weights(part)  # of a compiled model: with the optimizer's state
+            with h5py.File(part, "a") as file:
+                file.attrs["progress"] = np.bytes_(progress.encode())
+
+        write_whole(self.folder / CHECKPOINT, write)
+        write_whole(
+            self.folder / HISTORY, lambda part: pd.DataFrame(self.history).to_csv(part, index=False)
+        )
+
+
+def read_progress(folder):
+    """(settings, history) of the checkpoint in `folder`, or None if there is none.
+
+    Raises UserError if the file cannot be read.
+    """
+    path = Path(folder) / CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        with h5py.File(path) as file:
+            progress = json.loads(bytes(file.attrs["progress"]))
+        return progress["settings"], progress["history"]
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): add --restart to begin anew.") from error
+
+
+def restore(model, folder):
+    """Loads weights and optimizer state of the checkpoint in `folder`. Raises UserError."""
+    path = Path(folder) / CHECKPOINT
+    try:
+        model.load_weights(path)
+    except Exception as error:  # h5py and Keras raise many kinds
+        raise UserError(f"{path} cannot be read ({error}): add --restart to begin anew.") from error
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """One bar for the whole training, or one line an epoch where the output is no terminal."""
+
+    def __init__(self, epochs, steps, first_epoch=0):
+        super().__init__()
+        self.epochs, self.steps = epochs, steps
+        self.console = Console()
+        self.bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[numbers]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task(
+            "", total=epochs * steps, completed=first_epoch * steps, epoch=first_epoch, numbers=""
+        )
+
+    def on_train_begin(self, logs=None):
+        self.bar.start()
+
+    def on_train_end(self, logs=None):
+        self.bar.stop()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.bar.update(self.task, epoch=epoch + 1)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update(self.task, advance=1, numbers=self.numbers(logs))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.bar.update(self.task, numbers=self.numbers(logs))
+        if not self.console.is_terminal:
+            print(f"epoch {epoch + 1}/{self.epochs}  {self.numbers(logs)}", flush=True)
+
+    def numbers(self, logs):
+        names = {"loss": "loss", "accuracy": "accuracy", "val_accuracy": "validation"}
+        return "  ".join(f"{names[key]} {logs[key]:.3f}" for key in names if key in (logs or {}))
+
+
+# --- scores -------------------------------------------------------------------------------------
+
+
+def predict_probabilities(model, pixels, batch_size=64):
+    """Probabilities (n, classes) for uint8 images (n, size, size, 3).
+
+    Each is the mean over the picture and its mirror image: the network has seen both.
+    """
+    both = [
+        model.predict(p, batch_size=batch_size, verbose=0) for p in (pixels, pixels[:, :, ::-1])
+    ]
+    return np.mean(both, axis=0)
+
+
+def scores(labels, probabilities):
+    """Accuracy, its 95 % Wilson interval, and the mean of the accuracies of the classes.
+
+    The last is what Caltech 101 is judged by: its classes hold between 31 and 800 pictures.
+    """
+    guesses = np.argmax(probabilities, axis=1)
+    right = int((guesses == labels).sum())
+    interval = binomtest(right, len(labels)).proportion_ci(method="wilson")
+    return {
+        "images": len(labels),
+        "accuracy": right / len(labels),
+        "accuracy_interval_95": [interval.low, interval.high],
+        "mean_per_class_accuracy": float(balanced_accuracy_score(labels, guesses)),
+    }
+
+
+# --- models on disk -----------------------------------------------------------------------------
+
+
+def digest(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save_float16(model, path):
+    """Writes a model's weights as float16: half the size, loaded by plain `load_weights`.
+
+    The model must not be compiled: its file would hold the optimizer's state as well.
+    """
+
+    def write(part):
+        whole = part.with_name(f"float32-{part.name}")
+        try:
+            model.save_weights(whole)
+            with h5py.File(whole) as source, h5py.File(part, "w") as target:
+                source.visititems(lambda name, item: copy_item(target, name, item))
+                target.attrs.update(source.attrs)
+        finally:
+            whole.unlink(missing_ok=True)
+
+    def copy_item(target, name, item):
+        if isinstance(item, h5py.Group):
+            copy = target.require_group(name)
+        elif item.dtype == "float32":
+            halves = item[()].astype("float16")
+            if not np.isfinite(halves).all():
+                raise UserError("A weight is too large for float16: the training went astray.")
+            shape = dict(compression="gzip") if halves.ndim else {}
+            copy = target.create_dataset(name, data=halves, **shape)
+        else:
+            copy = target.create_dataset(name, data=item[()])
+        copy.attrs.update(item.attrs)
+
+    write_whole(path, write)
+
+
+def machine():
+    """This machine, in words."""
+    gpus = [g.name for g in tf.config.list_physical_devices("GPU")]
+    return f"{os.cpu_count()} cores, {', '.join(gpus) or 'no GPU'}, {platform.machine()}"
+
+
+def save_card(folder, card):
+    """Writes the card of the weights in `folder`; returns it whole.
+
+    It comes last and knows the weights' digest: what has no card, or another digest, is no model.
+    """
+    versions = {"python": platform.python_version(), "tensorflow": tf.__version__}
+    versions |= {"keras": keras.__version__, "numpy": np.__version__}
+    card = {**card, "versions": versions, "weights_sha256": digest(Path(folder) / WEIGHTS)}
+    write_json(Path(folder) / CARD, card)
+    return card
+
+
+def read_card(folder):
+    """The card of the model in `folder` (a dict). Raises UserError."""
+    path = Path(folder) / CARD
+    if not path.is_file():
+        raise UserError(
+            f"No trained model in {folder}: train one (python train.py --data sample takes "
+            "minutes), or name another with --model."
+        )
+    try:
+        card = json.loads(path.read_text())
+        if len(card["class_names"]) < 2 or card["image_size"] < 32 or not card["scaling"]:
+            raise ValueError("impossible values")
+        return card
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error!r}): train or fetch the model anew.") from error
+
+
+def load_model(name):
+    """The model `name` (a folder, or the name of one in models/): (keras.Model, card)."""
+    folder = Path(name) if Path(name).is_dir() else MODELS / name
+    card = read_card(folder)
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise UserError(f"{weights} is missing: train or fetch the model anew.")
+    if digest(weights) != card["weights_sha256"]:
+        raise UserError(f"{weights} is damaged or not the one its card names: fetch both anew.")
+    model = float32_network(card["image_size"], len(card["class_names"]), card["scaling"])
+    try:
+        model.load_weights(weights)
+    except Exception as error:  # h5py and Keras raise many kinds
+        raise UserError(f"{weights} does not fit its card: fetch both anew.") from error
+    return model, card
+
+
+def float32_network(size, classes, scaling):
+    """An untrained ResNet50 in float32; scaling: "imagenet" or "-1..1"."""
+    keras.config.set_dtype_policy("float32")
+    layer = imagenet_scaling() if scaling == "imagenet" else None
+    return ResNet50((size, size, 3), classes, scaling=layer)

@@ -1,0 +1,258 @@
+"""Trains a ResNet-50 and writes it to a folder of models/. `python train.py --help` tells more."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+# What differs between the data sets; everything else has one default for all.
+RECIPES = {
+    "caltech101": dict(per_class=30, validation=0, epochs=150, batch_size=64, mixup=0.2),
+    "sample": dict(per_class=45, validation=5, epochs=20, batch_size=32, mixup=0.0),
+    "folder": dict(per_class=None, validation=0, epochs=100, batch_size=32, mixup=0.2),
+}
+
+
+def at_least(lowest, kind=int):
+    """An argparse type: a number of that kind, not below `lowest`."""
+
+    def number(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not lowest <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of {lowest} or more")
+        return value
+
+    return number
+
+
+def parse_arguments(arguments=None):
+    parser = argparse.ArgumentParser(
+        prog="train.py",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Trains a ResNet-50 from a random start and scores it on held-out images.",
+        epilog="examples:\n"
+        "  python train.py                      Caltech 101, downloaded at the first start\n"
+        "  python train.py --data sample        drawn pictures: no internet, minutes\n"
+        "  python train.py --data my_pictures   a folder with one sub-folder a class\n\n"
+        "A training that was stopped, however it was, goes on when the same command is started\n"
+        "again, from the last epoch that it finished.",
+    )
+    parser.error = lambda message: parser.exit(2, f"train.py: {message} (see --help)\n")
+    add = parser.add_argument
+    add("--data", default="caltech101", help="caltech101, sample, or a folder (%(default)s)")
+    add("--data-dir", help="where data is kept (default: $RESNET50_DATA, else data/ here)")
+    add("--out", help="folder for the result (default: models/my-DATA)")
+    add("--restart", action="store_true", help="discard what --out holds and begin anew")
+    add("--epochs", type=at_least(1), help="passes over the training images")
+    add("--batch-size", type=at_least(2), help="images a step")
+    add("--image-size", type=at_least(32), default=64, help="side in pixels (%(default)s)")
+    add("--per-class", type=at_least(1), help="training images a class; the rest is for the test")
+    add("--validation", type=at_least(0), help="of those, images a class kept for validation")
+    add("--seed", type=at_least(0), default=0, help="of weights, order, crops (%(default)s)")
+    add("--split-seed", type=at_least(0), default=0, help="of the split (%(default)s)")
+    add("--learning-rate", type=at_least(0, float), default=1e-3, help="highest (%(default)s)")
+    add("--weight-decay", type=at_least(0, float), default=0.05, help="AdamW's (%(default)s)")
+    add("--label-smoothing", type=at_least(0, float), default=0.1, help="(%(default)s)")
+    add("--mixup", type=at_least(0, float), help="alpha of the Beta distribution, 0 for none")
+    add(
+        "--precision",
+        choices=("auto", "float32", "mixed_bfloat16"),
+        default="auto",
+        help="auto measures which is faster here (%(default)s)",
+    )
+    add("--imagenet", action="store_true", help="start from ImageNet weights (a download)")
+    add("--no-cache", action="store_true", help="read images from disk as needed: less memory")
+    args = parser.parse_args(arguments)
+    recipe = RECIPES.get(args.data, RECIPES["folder"])
+    for name, value in recipe.items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+    if args.label_smoothing >= 1:
+        parser.error("argument --label-smoothing: must be below 1")
+    return args
+
+
+def main(arguments=None):
+    args = parse_arguments(arguments)
+    from helpers import UserError  # now, not above: TensorFlow takes seconds to start
+
+    try:
+        train(args)
+    except UserError as error:
+        sys.exit(print(f"train.py: {error}", file=sys.stderr) or 2)
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on after the last finished epoch.")
+        sys.exit(130)
+
+
+def settings_of(args, data):
+    """What must be the same for a stopped training to go on."""
+    names = "image_size per_class validation epochs batch_size seed split_seed learning_rate"
+    names += " weight_decay label_smoothing mixup precision imagenet"
+    chosen = {name: getattr(args, name) for name in names.split()}
+    return {"images": len(data.paths), "classes": len(data.class_names), **chosen}
+
+
+def train(args):
+    import keras
+    import numpy as np
+    import pandas as pd
+
+    from helpers import UserError, data, pictures, resnet, training
+
+    name = Path(args.data).name
+    out = Path(args.out or training.MODELS / f"my-{name}")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
+
+    # --- data
+    folder = data.dataset_folder(args.data, args.data_dir)
+    print(f"Reading the images of {folder}", flush=True)
+    stored = round(1.25 * args.image_size)
+    images = data.load_images(folder, stored, keep=not args.no_cache)
+    if images.skipped:
+        print(f"Skipped {len(images.skipped)} files: {'; '.join(images.skipped[:3])}")
+    labels, class_names = images.labels, images.class_names
+    parts = data.split(labels, class_names, args.per_class, args.validation, args.split_seed)
+    training_rows, validation_rows, test_rows = parts
+    print(
+        f"{len(class_names)} classes; {len(training_rows):,} images to train on, "
+        f"{len(validation_rows):,} to validate, {len(test_rows):,} to test"
+    )
+
+    # --- what is there already
+    settings = settings_of(args, images)
+    if args.restart:
+        for file in (training.CARD, training.CHECKPOINT, training.BEST):
+            (out / file).unlink(missing_ok=True)
+    if (out / training.CARD).exists():
+        card = training.read_card(out)
+        check_same(settings, card["settings"], out)
+        print(f"{out} holds this very training, finished (--restart trains anew).")
+        return report(card["test"], out)
+    progress = training.read_progress(out)
+    history = []
+    if progress:
+        check_same(settings, progress[0], out)
+        history = progress[1]
+        print(f"Going on after epoch {len(history)} of {args.epochs}")
+
+    # --- the network
+    precision = args.precision
+    if precision == "auto":
+        precision = history[0]["precision"] if history else training.choose_precision()
+    print(f"Training in {precision}", flush=True)
+    keras.utils.set_random_seed(args.seed)
+    pixels = images.paths[training_rows] if args.no_cache else images.pixels[training_rows]
+    batches, steps = data.training_batches(
+        pixels,
+        labels[training_rows],
+        len(class_names),
+        size=args.image_size,
+        batch_size=args.batch_size,
+        epochs=args.epochs,
+        first_epoch=len(history),
+        seed=args.seed,
+        mixup=args.mixup,
+    )
+    model = training.new_network(args.image_size, len(class_names), args.imagenet, precision)
+    training.prepare(model, steps, fresh=not args.imagenet)
+    training.compile_model(
+        model, steps, args.epochs, args.learning_rate, args.weight_decay, args.label_smoothing
+    )
+    validation = None
+    if len(validation_rows):
+        held_out = data.read_images(images.paths[validation_rows], args.image_size)[0]
+        validation = data.plain_batches(held_out, labels[validation_rows], len(class_names))
+
+    # --- training
+    if history:
+        training.restore(model, out)
+    rows = [(part, rows) for part, rows in zip(("train", "validation", "test"), parts, strict=True)]
+    relative = [str(Path(path).relative_to(folder)) for path in images.paths]
+    table = pd.DataFrame(
+        [(part, class_names[labels[i]], relative[i]) for part, some in rows for i in some],
+        columns=["part", "class", "file"],
+    )
+    training.write_whole(out / "split.csv", lambda part: table.to_csv(part, index=False))
+    start = time.perf_counter()
+    if len(history) < args.epochs:
+        model.fit(
+            batches,
+            epochs=args.epochs,
+            initial_epoch=len(history),
+            steps_per_epoch=steps,
+            validation_data=validation,
+            verbose=0,
+            callbacks=[
+                training.Checkpoint(out, settings, history, precision),
+                training.ProgressBar(args.epochs, steps, len(history)),
+            ],
+        )
+        print(f"Trained for {(time.perf_counter() - start) / 60:.1f} minutes")
+    if validation:
+        model.load_weights(out / training.BEST)
+        best = max(history, key=lambda row: (row["val_accuracy"], row["epoch"]))
+        print(f"Kept epoch {best['epoch']}, validation accuracy {best['val_accuracy']:.1%}")
+
+    # --- the score, on images that nothing above has looked at
+    scaling = "imagenet" if args.imagenet else "-1..1"
+    final = training.float32_network(args.image_size, len(class_names), scaling)
+    resnet.copy_weights(model, final)
+    training.save_float16(final, out / training.WEIGHTS)
+    final.load_weights(out / training.WEIGHTS)  # score what is kept: the rounded weights
+    probabilities = []
+    for some in np.array_split(test_rows, len(test_rows) // 1000 + 1):
+        read, _ = data.read_images(images.paths[some], args.image_size)
+        probabilities.append(training.predict_probabilities(final, read))
+    test = training.scores(labels[test_rows], np.concatenate(probabilities))
+    card = {
+        "data": name,
+        "class_names": class_names,
+        "image_size": args.image_size,
+        "scaling": scaling,
+        "test": test,
+        "settings": settings,
+        "precision": precision,
+        "minutes": round(sum(row["seconds"] for row in history) / 60, 1),
+        "machine": training.machine(),
+    }
+    training.save_card(out, card)
+    figure = pictures.plot_history(pd.DataFrame(history))
+    training.write_whole(
+        out / "curves.png", lambda part: figure.savefig(part, format="png", bbox_inches="tight")
+    )
+    (out / training.CHECKPOINT).unlink()
+    (out / training.BEST).unlink(missing_ok=True)
+    report(test, out)
+
+
+def check_same(settings, found, out):
+    """Raises UserError, naming what differs, unless `out` was begun with the same settings."""
+    from helpers import UserError
+
+    differing = [k for k in settings if settings[k] != found.get(k)]
+    if differing:
+        changes = ", ".join(f"{k} {found.get(k)} -> {settings[k]}" for k in differing)
+        raise UserError(
+            f"{out} holds a training with other settings ({changes}): name another --out, or add "
+            "--restart to discard it."
+        )
+
+
+def report(test, out):
+    low, high = test["accuracy_interval_95"]
+    print(
+        f"Test: accuracy {test['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}), "
+        f"mean per class {test['mean_per_class_accuracy']:.1%}, {test['images']:,} images\n"
+        f"Written to {out}. Try it: python predict.py --model {out} PICTURE"
+    )
+
+
+if __name__ == "__main__":
+    main()
