@@ -228,17 +228,15 @@ def pizza(rng):
 
 
 def soccer_ball(rng):
-    """A ball seen from any side: black where a corner of an icosahedron is the nearest."""
+    """A ball seen from any side: black where a corner of an icosahedron is nearest, else white."""
     y, x = np.mgrid[-1 : 1 : TILE * 1j, -1 : 1 : TILE * 1j] / 0.97
     inside = x**2 + y**2 < 1
     surface = np.stack([x, y, np.sqrt((1 - x**2 - y**2).clip(0))], axis=-1)
     spin, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     black = (surface @ (spin @ icosahedron_corners().T)).max(-1)
-    white = (surface @ (spin @ icosahedron_faces().T)).max(-1)
+    *_, second, white = np.moveaxis(np.sort(surface @ (spin @ icosahedron_faces().T), -1), -1, 0)
     colour = np.where((black > white + 0.012)[..., None], shade(rng, (26, 26, 30)), 240.0)
-    second = np.sort(surface @ (spin @ icosahedron_faces().T), -1)[..., -2]
-    seam = (abs(white - second) < 0.02) & (black < white)
-    colour[seam] = 120
+    colour[(white - second < 0.02) & (black < white)] = 120  # the seam between two hexagons
     lamp = rng.normal((0, -1, 3))
     colour *= 0.5 + 0.5 * (surface @ (lamp / np.linalg.norm(lamp))).clip(0)[..., None]
     tile = to_image(colour)
