@@ -48,14 +48,14 @@ def draw(category, rng):
     """
     size = rng.integers(150, 221), rng.integers(140, 201)
     picture = background(size, rng).resize([FINER * int(side) for side in size])
-    scatter(picture, rng, count=rng.integers(0, 9), largest=0.45)
+    scatter(picture, rng, count=rng.integers(0, 6), largest=0.35)
     tile = DRAWINGS[category](rng)
     placed = tile.transform(
         picture.size, Image.Transform.PERSPECTIVE, random_pose(category, picture.size, rng),
         Image.Resampling.BILINEAR,
     )  # fmt: skip
     picture.paste(placed, mask=placed.getchannel("A"))
-    scatter(picture, rng, count=rng.integers(0, 4), largest=0.14)
+    scatter(picture, rng, count=rng.integers(0, 3), largest=0.12)
     return light(picture.reduce(FINER), rng)
 
 
@@ -81,7 +81,8 @@ def draw_test_image(size=(400, 300)):
 def background(size, rng):
     """A ground of two random colours, mixed evenly, as a slope, as clouds or as stripes."""
     ground = rng.choice([plain, slope, clouds, stripes], p=[0.2, 0.25, 0.35, 0.2])
-    first, second = rng.uniform(20, 250, (2, 3))
+    first = rng.uniform(20, 250, 3)
+    second = (first + rng.uniform(-90, 90, 3)).clip(10, 255)
     if rng.random() < 0.3:
         first = rng.uniform(225, 255)  # a light, nearly white ground, as in catalogue photos
         second = first - rng.uniform(0, 25)
@@ -134,8 +135,8 @@ def scatter(picture, rng, count, largest):
 def random_pose(category, size, rng):
     """The 8 numbers of PIL's perspective transform, from the picture back to the tile."""
     turn = np.radians(rng.uniform(-1, 1) * MOST_TURN[category])
-    scale = rng.uniform(0.5, 1.02) * min(size)
-    room = (np.array(size) - 0.75 * scale).clip(0)
+    scale = rng.uniform(0.7, 1.05) * min(size)
+    room = (np.array(size) - 0.85 * scale).clip(0)
     middle = np.array(size) / 2 + rng.uniform(-0.5, 0.5, 2) * room
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
     bent = corners * rng.uniform(0.78, 1, 2) + rng.uniform(-0.05, 0.05, (4, 2))
@@ -157,8 +158,8 @@ def light(picture, rng):
     if rng.random() < 0.3:
         picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.4)))
     pixels = np.asarray(picture, dtype=np.float32)
-    shadow = rng.uniform(0.7, 1.1) - rng.uniform(0, 0.5) * slope(pixels.shape[:2], rng)
-    grain = rng.normal(0, rng.uniform(1, 9), pixels.shape)
+    shadow = rng.uniform(0.85, 1.1) - rng.uniform(0, 0.4) * slope(pixels.shape[:2], rng)
+    grain = rng.normal(0, rng.uniform(1, 7), pixels.shape)
     return to_image(pixels * shadow[..., None] * rng.uniform(0.88, 1.08, 3) + grain)
 
 
@@ -328,9 +329,8 @@ def umbrella(rng):
     tile, pen = new_tile()
     pen.line([(MIDDLE, 20), (MIDDLE, 352)], (60, 50, 45), 9)
     pen.arc((MIDDLE - 44, 325, MIDDLE + 4, 380), 0, 180, shade(rng, (90, 60, 40)), 11)
-    first, second = random_colour(rng), random_colour(rng)
-    if rng.random() < 0.5:
-        second = shade(rng, first)
+    first = random_colour(rng)
+    second = shade(rng, first) if rng.random() < 0.5 else random_colour(rng)
     ribs = rng.integers(4, 8)
     top, edge = rng.uniform(28, 60), 205
     for number in range(ribs):
