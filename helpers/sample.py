@@ -135,9 +135,9 @@ def scatter(picture, rng, count, largest):
 def random_pose(category, size, rng):
     """The 8 numbers of PIL's perspective transform, from the picture back to the tile."""
     turn = np.radians(rng.uniform(-1, 1) * MOST_TURN[category])
-    scale = rng.uniform(0.7, 1.05) * min(size)
+    scale = rng.uniform(0.78, 1.05) * min(size)
     room = (np.array(size) - 0.85 * scale).clip(0)
-    middle = np.array(size) / 2 + rng.uniform(-0.5, 0.5, 2) * room
+    middle = np.array(size) / 2 + rng.uniform(-0.4, 0.4, 2) * room
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
     bent = corners * rng.uniform(0.78, 1, 2) + rng.uniform(-0.05, 0.05, (4, 2))
     spin = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
@@ -268,7 +268,7 @@ def icosahedron_faces():
 
 def starfish(rng):
     tile, pen = new_tile()
-    skin = pick(rng, (222, 120, 50), (186, 62, 44), (150, 90, 140), (214, 170, 110), (90, 110, 160))
+    skin = pick(rng, (222, 120, 50), (186, 62, 44), (214, 150, 100), (190, 90, 90))
     waist = rng.uniform(58, 85)
     for tip in around(5, rng.uniform(165, 185, 5)):
         arm(pen, tip, waist, rng.uniform(-25, 25), shade(rng, skin, 8))
@@ -329,8 +329,8 @@ def umbrella(rng):
     tile, pen = new_tile()
     pen.line([(MIDDLE, 20), (MIDDLE, 352)], (60, 50, 45), 9)
     pen.arc((MIDDLE - 44, 325, MIDDLE + 4, 380), 0, 180, shade(rng, (90, 60, 40)), 11)
-    first = random_colour(rng)
-    second = shade(rng, first) if rng.random() < 0.5 else random_colour(rng)
+    first = pick(rng, (40, 80, 180), (30, 130, 110), (120, 60, 150), (40, 40, 60), (200, 40, 110))
+    second = pick(rng, first, (240, 240, 235), (240, 210, 60))
     ribs = rng.integers(4, 8)
     top, edge = rng.uniform(28, 60), 205
     for number in range(ribs):
@@ -375,7 +375,7 @@ def watch(rng):
 def yin_yang(rng):
     tile, pen = new_tile()
     dark, bright = shade(rng, (16, 16, 18)), shade(rng, (245, 245, 242), 10)
-    if rng.random() < 0.25:
+    if rng.random() < 0.15:
         dark = tuple(value // 2 for value in random_colour(rng))
     pen.ellipse(box(MIDDLE, MIDDLE, 194), dark)
     pen.pieslice(box(MIDDLE, MIDDLE, 184), 90, 270, bright)
@@ -403,7 +403,7 @@ MOST_TURN = {  # degrees to either side of upright
     "starfish": 180,
     "stop_sign": 20,
     "sunflower": 35,
-    "umbrella": 50,
-    "watch": 60,
-    "yin_yang": 180,
+    "umbrella": 40,
+    "watch": 45,
+    "yin_yang": 45,
 }
