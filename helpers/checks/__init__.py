@@ -1,0 +1,56 @@
+"""The exercises' checks: each prints whether an answer is right, or what is wrong with it.
+
+checks.identity_block(my_identity_block)            prints one line
+checks.identity_block.verdict(my_identity_block)    returns (status, sentence)
+
+verdict     what a check says, and how a learner's function is called
+mistakes    blocks and the mistakes in them, as lines of text
+blocks      checks of blocks, by looking for the line that computes the same
+network     the check of the whole ResNet-50
+calculus    checks of functions about the identity and its gradient
+numbers     checks of numbers, shapes and choices
+"""
+
+from helpers.checks.blocks import block_v15, convolutional_block, identity_block
+from helpers.checks.numbers import (
+    choice,
+    gradient_through_blocks,
+    multiply_adds_of_block,
+    multiply_adds_of_convolution,
+    non_trainable_parameters,
+    number,
+    output_shape,
+    parameters_of_head,
+    parameters_of_identity_block,
+    parameters_of_resnet50,
+    parameters_of_shortcut,
+    receptive_field,
+    stage_with_most_multiply_adds,
+    stage_with_most_parameters,
+    unread_pixels,
+    weighted_layers,
+    why_deeper_is_worse,
+)
+
+__all__ = [
+    "block_v15",
+    "choice",
+    "convolutional_block",
+    "gradient_through_blocks",
+    "identity_block",
+    "multiply_adds_of_block",
+    "multiply_adds_of_convolution",
+    "non_trainable_parameters",
+    "number",
+    "output_shape",
+    "parameters_of_head",
+    "parameters_of_identity_block",
+    "parameters_of_resnet50",
+    "parameters_of_shortcut",
+    "receptive_field",
+    "stage_with_most_multiply_adds",
+    "stage_with_most_parameters",
+    "unread_pixels",
+    "weighted_layers",
+    "why_deeper_is_worse",
+]

@@ -1,0 +1,107 @@
+"""What a check says: right, wrong or not done; and calling a learner's function safely."""
+
+import contextlib
+import functools
+import inspect
+import linecache
+
+import keras
+from keras import layers
+
+
+class Wrong(Exception):
+    """The answer is wrong; the message says why."""
+
+
+class Stopped(Wrong):
+    """The learner's function raised an error."""
+
+
+class NotDone(Exception):
+    """The exercise is still as it was handed out; the message says what to do."""
+
+
+FUNCTION_TODO = "write the body of your function, then run this cell again."
+VALUE_TODO = "put your answer in place of the dots, then run this cell again."
+
+
+def check(right):
+    """Makes a check of `judge(answer, ...)`, which returns None, or a sentence if it is wrong.
+
+    The check prints one line. Its `.verdict(answer, ...)` returns (status, sentence) instead,
+    with status "right", "wrong" or "not done". No error leaves either of them.
+    """
+
+    def decorate(judge):
+        def verdict(answer, *rest, **about):
+            policy = keras.config.dtype_policy()
+            keras.config.set_dtype_policy("float32")
+            try:
+                sentence = judge(answer, *rest, **about)
+                return ("wrong", sentence) if sentence else ("right", right)
+            except NotDone as todo:
+                return "not done", str(todo)
+            except Wrong as mistake:
+                return "wrong", str(mistake)
+            except (Exception, SystemExit) as error:
+                return "wrong", f"This answer could not be checked: {said(error)}"
+            finally:
+                keras.config.set_dtype_policy(policy)
+
+        @functools.wraps(judge)
+        def checked(answer, *rest, **about):
+            status, sentence = verdict(answer, *rest, **about)
+            print(f"{status.capitalize()}{' yet' if status == 'not done' else ''}: {sentence}")
+
+        checked.verdict = verdict
+        return checked
+
+    return decorate
+
+
+def said(error):
+    """One line about an error: its type and the first sentence or so of its message."""
+    message = " ".join(str(error).split())
+    message = message if len(message) <= 160 else message[:157] + "..."
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def call(function, *args, **kwargs):
+    """function(...), with every error turned into Stopped, which names the learner's line."""
+    try:
+        return function(*args, **kwargs)
+    except NotImplementedError:
+        raise NotDone(FUNCTION_TODO) from None
+    except (Exception, SystemExit) as error:
+        if "ellipsis" in str(error).lower():
+            raise NotDone("there are still dots in your function; replace them all.") from None
+        file = getattr(getattr(function, "__code__", None), "co_filename", None)
+        lines, step = [], error.__traceback__
+        while step:
+            if step.tb_frame.f_code.co_filename == file:
+                lines.append(step.tb_lineno)
+            step = step.tb_next
+        where = ""
+        if lines and not isinstance(error, RecursionError):
+            code = linecache.getline(file, lines[-1]).strip()
+            where = f" (line {lines[-1]}{': ' + code if code else ''})"
+        raise Stopped(f"Your function stopped with {said(error)}{where}") from None
+
+
+def require_function(answer, example, *args, **kwargs):
+    """Raises NotDone or Wrong unless `answer` is a function that can be called like this."""
+    if answer is None or answer is ...:
+        raise NotDone(FUNCTION_TODO)
+    if not callable(answer) or isinstance(answer, (keras.Model, layers.Layer)):
+        raise Wrong("Hand over the function itself: its name, without brackets or arguments.")
+    with contextlib.suppress(ValueError):  # some built-in functions have no signature
+        signature = inspect.signature(answer)
+        try:
+            signature.bind(*args, **kwargs)
+            signature.bind(*args)
+        except TypeError as error:
+            name = getattr(answer, "__name__", "it")
+            raise Wrong(
+                f"The signature does not fit: the check calls {example}, "
+                f"yours is {name}{signature} ({error})."
+            ) from None
