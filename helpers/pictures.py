@@ -264,19 +264,19 @@ def draw_legend(axes):
 
 def draw_skip_connection():
     """Two layers without a skip connection, and the same two with one."""
-    axes = canvas(10.7, 5.2)
+    axes = canvas(10.7, 5.0)
     plain = "Plain: the layers have to make all of the output."
     residual = "Residual: the layers make only what is to be added to x."
-    for y, text in ((4.85, plain), (2.6, residual)):
+    for y, text in ((4.68, plain), (2.76, residual)):
         axes.text(0.28, y, text, **style(13, weight="bold", ha="left"))
-    draw_row(axes, 4.1, "y = ReLU(F(x))")
-    draw_row(axes, 1.15, "y = ReLU(F(x) + x)")
-    draw_box(axes, 6.75, 1.15, 0.5, 0.5, PURPLE)
-    axes.text(6.75, 1.15, "+", **style(16, weight="bold"))
-    draw_arrow(axes, [(0.95, 1.15), (0.95, 2.0), (6.75, 2.0), (6.75, 1.42)], ORANGE)
-    axes.text(3.85, 2.16, "skip connection: x itself", **style(11, weight="bold"))
+    draw_row(axes, 4.02, "y = ReLU(F(x))")
+    draw_row(axes, 1.4, "y = ReLU(F(x) + x)")
+    draw_box(axes, 6.75, 1.4, 0.5, 0.5, PURPLE)
+    axes.text(6.75, 1.4, "+", **style(16, weight="bold"))
+    draw_arrow(axes, [(0.95, 1.4), (0.95, 2.15), (6.75, 2.15), (6.75, 1.67)], ORANGE)
+    axes.text(3.85, 2.32, "skip connection: x itself", **style(11, weight="bold"))
     note = "The derivative of F(x) + x is dF/dx + I: the gradient always has a way back past F."
-    axes.text(0.28, 0.22, note, **style(11, FAINT, ha="left"))
+    axes.text(0.28, 0.26, note, **style(11, FAINT, ha="left"))
     return axes.figure
 
 
@@ -317,7 +317,9 @@ def draw_depth(norms):
     handles, labels = panels[0].get_legend_handles_labels()
     for axes in panels:
         axes.get_legend().remove()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=11)
+    look = {"ncols": 4, "frameon": False, "fontsize": 11, "handlelength": 3.2}
+    figure.legend(handles, labels, loc="outside lower center", **look)
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     return figure
 
 
@@ -379,6 +381,7 @@ def plot_history(history):
                 axes.plot(epochs, history[column], look, color=colour, label=label, linewidth=2)
         axes.set_title(what.capitalize(), fontsize=13, weight="bold", loc="left")
         axes.set_xlabel("epoch", fontsize=11)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend(frameon=False, fontsize=11)
         sns.despine(ax=axes)
@@ -411,6 +414,7 @@ def plot_confusion(matrix, class_names):
         ax=axes,
     )
     axes.tick_params(length=0, labelsize=11 if few else 7)
+    plt.setp(axes.get_yticklabels(), rotation=0)
     plt.setp(axes.get_xticklabels(), rotation=45 if few else 90, ha="right" if few else "center")
     axes.set_xlabel("predicted class", fontsize=11)
     axes.set_ylabel("true class", fontsize=11)
@@ -503,7 +507,7 @@ def content(figure):
     stored in the file, so that a test can tell whether the file is still what would be drawn.
     """
     texts = [text for axes in figure.axes for text in (axes.title, *axes.texts)]
-    lines = [line for axes in figure.axes for line in axes.lines]
+    lines = [line for axes in figure.axes for line in axes.lines if len(line.get_xdata())]
     return {
         "texts": [text.get_text() for text in texts],
         "places": [[round(float(p), 3) for p in text.get_position()] for text in texts],
