@@ -13,14 +13,14 @@ from keras import layers
 # --- gradients
 
 
-def small_net(depth, residual, batch_norm=True, width=16, input_shape=(32, 32, 3), classes=8):
+def small_net(depth, residual, batch_norm=True, width=16, classes=8):
     """A plain or a residual network for experiments: (n, h, w, 3) -> logits (n, classes).
 
     depth counts layers with weights, as "50" in ResNet-50 does: the first convolution, pairs of
     3x3 convolutions and the dense layer. Each pair ends in an activation named "block1_out",
     "block2_out" ... Source: the plain and residual networks of section 4.2, with one width.
     """
-    inputs = keras.Input(input_shape, name="image")
+    inputs = keras.Input((None, None, 3), name="image")
     x = layers.Rescaling(1 / 127.5, offset=-1)(inputs)
     x = layers.Conv2D(width, 3, strides=2, padding="same", activation="relu")(x)
     for number in range(1, (depth - 2) // 2 + 1):

@@ -12,7 +12,7 @@ from helpers import measure
 
 def a_batch():
     numbers = np.random.default_rng(0)
-    images = numbers.uniform(0, 255, (8, 32, 32, 3)).astype("float32")
+    images = numbers.uniform(0, 255, (8, 16, 16, 3)).astype("float32")
     return images, numbers.integers(0, 8, 8)
 
 
