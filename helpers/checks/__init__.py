@@ -12,6 +12,8 @@ numbers     checks of numbers, shapes and choices
 """
 
 from helpers.checks.blocks import block_v15, convolutional_block, identity_block
+from helpers.checks.calculus import residual_jacobian, zero_last_gamma
+from helpers.checks.network import resnet50
 from helpers.checks.numbers import (
     choice,
     gradient_through_blocks,
@@ -48,9 +50,12 @@ __all__ = [
     "parameters_of_resnet50",
     "parameters_of_shortcut",
     "receptive_field",
+    "residual_jacobian",
+    "resnet50",
     "stage_with_most_multiply_adds",
     "stage_with_most_parameters",
     "unread_pixels",
     "weighted_layers",
     "why_deeper_is_worse",
+    "zero_last_gamma",
 ]

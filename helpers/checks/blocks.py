@@ -10,7 +10,9 @@ are made and what they are called plays no part.
 import contextlib
 import inspect
 import io
+import itertools
 import warnings
+from collections import Counter
 
 import keras
 import numpy as np
@@ -139,9 +141,14 @@ def find_mistake(block, line, table, settings):
         for setting in others:
             with contextlib.suppress(Wrong):
                 seen[setting] = observe(block, setting)
+        if not seen:
+            raise
     tried = settings if stopped else [first]
-    for wrong, sentence in mistakes.wrong_lines(line, table):
-        if all(
+    roles = Counter(role for role, _ in next(iter(seen.values()))[0].elements())
+    for wrong, sentence in itertools.chain(
+        mistakes.wrong_lines(line, table), mistakes.doubly_wrong_lines(line, table)
+    ):
+        if mistakes.layer_counts(wrong) == (roles["kernel"], roles["gamma"]) and all(
             agrees(wrong, s, seen[s]) if s in seen else compute(wrong, s) is None for s in tried
         ):
             return sentence
@@ -258,7 +265,7 @@ def block_v15(block):
     Keras pads a strided 3x3 convolution on one side, other libraries on both: either is right.
     """
     line, setting = mistakes.CONVOLUTIONAL_V15, CONVOLUTIONAL_SETTINGS[0]
-    padded = line.replace("conv2(k,f2,s)", "pad conv2(k,f2,s,valid)")
+    padded = line.replace("conv2(k,f2,s)", "padk conv2(k,f2,s,valid)")
     with contextlib.suppress(Exception):
         if agrees(padded, setting, observe(block, setting)):
             line = padded

@@ -52,7 +52,8 @@ def weight(role, shape):
     """
     rng = np.random.default_rng([zlib.crc32(role.encode()), *shape])
     if role == "kernel":
-        return rng.normal(0, 10 / np.prod(shape[:-1]) ** 0.5, shape).astype("float32")
+        size = 10 if len(shape) == 4 else 0.01  # a dense kernel leads to softmax
+        return rng.normal(0, size / np.prod(shape[:-1]) ** 0.5, shape).astype("float32")
     low, high = {"gamma": (0.5, 1.5), "moving_variance": (50, 150)}.get(role, (-1, 1))
     return rng.uniform(low, high, shape).astype("float32")
 
@@ -97,8 +98,8 @@ def walk(words, x, sizes, training, used):
             if kind == "batch" or (training and kind == "bn"):
                 mean, variance = ops.moments(y, (0, 1, 2))
             y = gamma * (y - mean) / ops.sqrt(variance + 1e-4) + beta
-        elif word == "pad":  # so much that a k x k kernel at stride 1 keeps the size
-            width = (sizes["k"] - 1) // 2
+        elif word.startswith("pad"):  # padk: so much that a k x k kernel keeps the size
+            width = (sizes["k"] - 1) // 2 if word == "padk" else int(word[3:])
             y = ops.pad(y, ((0, 0), (width, width), (width, width), (0, 0)))
         elif word == "dense":
             y = y @ take("dense", "kernel", y.shape[-1], sizes["classes"])
@@ -120,6 +121,13 @@ def compute(line, x, sizes, training=False):
     except (ValueError, tf.errors.InvalidArgumentError):
         return None
     return y, Counter((role, shape) for (_, role), shape in used.items())
+
+
+def layer_counts(line):
+    """How many convolutions and BatchNormalizations the line holds."""
+    return len(set(re.findall(r"(?:conv|biasless)(\d)", line))), len(
+        set(re.findall(r"(?:bn|frozen|batch)(\d)", line))
+    )
 
 
 def edited(line, edits):
@@ -310,3 +318,12 @@ def wrong_lines(line, table):
         changes = f"conv1(1,f1 -> conv1(1,{a}; conv2(k,f2 -> conv2(k,{b}; conv3(1,f3 -> conv3(1,{c}"
         found.append((edited(line, changes), sentence))
     return [(wrong, sentence) for wrong, sentence in found if wrong not in (None, line)]
+
+
+def doubly_wrong_lines(line, table):
+    """The same with two mistakes in each line, both from the table."""
+    for (edits, sentence), (other_edits, other) in itertools.combinations(table.items(), 2):
+        once = edited(line, edits)
+        twice = once and edited(once, other_edits)
+        if twice not in (None, line, once):
+            yield twice, f"Two things. {sentence} {other}"

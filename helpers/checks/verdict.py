@@ -105,3 +105,9 @@ def require_function(answer, example, *args, **kwargs):
                 f"The signature does not fit: the check calls {example}, "
                 f"yours is {name}{signature} ({error})."
             ) from None
+
+
+def untouched(function):
+    """Whether the body of the function is `...`, `pass` or a docstring: it touches nothing."""
+    code = getattr(function, "__code__", None)
+    return code is not None and not code.co_names and not code.co_freevars

@@ -1,0 +1,115 @@
+"""Checks of functions about the identity in a block and its gradient."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from helpers.checks import mistakes
+from helpers.checks.blocks import same
+from helpers.checks.verdict import FUNCTION_TODO, NotDone, call, check, require_function, untouched
+from helpers.resnet import identity_block
+
+# Layers of identity_block, with what the learner may call them.
+PLACES = {"1": "first", "2": "middle", "3": "last"}
+
+
+@check("with the last gamma at 0 the branch adds nothing, so the block is relu(x).")
+def zero_last_gamma(change):
+    """The learner's function(block) sets the last BatchNormalization's gamma to 0, in place.
+
+    block: a keras.Model of one identity block. Source: Goyal et al. 2017, section 5.1.
+    """
+    require_function(change, "zero_last_gamma(block)", None)
+    x = keras.Input((8, 6, 5))
+    block = keras.Model(x, identity_block(x, (3, 4, 5)))
+    for variable in block.variables:  # as after some training: beta is not 0 either
+        if variable.name == "beta":
+            variable.assign(mistakes.weight("beta", tuple(variable.shape)))
+    before = {v.path: v.numpy() for v in block.variables}
+    call(change, block)
+    after = {v.path: v.numpy() for v in block.variables}
+    changed = [path for path in before if not np.array_equal(before[path], after[path])]
+    if not changed:
+        if untouched(change):
+            raise NotDone(FUNCTION_TODO)
+        return (
+            "Nothing in the block has changed. Change the variable itself, with gamma.assign(...) "
+            "or layer.set_weights(...)."
+        )
+    places = [path.split("_block_")[1] for path in changed]  # such as "3_bn/gamma"
+    if places in (["3_bn/gamma"], ["3_bn/gamma", "3_bn/beta"]):
+        if not any(after[path].any() for path in changed):
+            return None
+        return f"{' and '.join(places)} changed, but not to 0 everywhere. Gamma should be 0."
+    if places == ["3_bn/beta"]:
+        return "beta has changed, gamma has not: gamma scales the branch, beta only shifts it."
+    if places in (["1_bn/gamma"], ["2_bn/gamma"]):
+        return (
+            f"That is the {PLACES[places[0][0]]} BatchNormalization. The one that counts is the "
+            "last: what follows it is the addition."
+        )
+    if places == ["1_bn/gamma", "2_bn/gamma", "3_bn/gamma"]:
+        return (
+            "Every gamma is 0 now. The last one is enough, and with the others at 0 as well no "
+            "gradient could wake the branch."
+        )
+    if any(place.endswith("kernel") for place in places):
+        return (
+            "A convolution's kernel has changed. Its bias and BatchNormalization would still add "
+            "something once they are trained; set the last gamma instead."
+        )
+    if "3_bn/gamma" not in places:
+        return f"Changed: {', '.join(places)}. The last BatchNormalization's gamma should be."
+    extra = [place for place in places if place != "3_bn/gamma"]
+    return f"The last gamma has changed, and {', '.join(extra)} too: leave the rest as it is."
+
+
+@check("the shortcut adds the identity matrix to dF/dx.")
+def residual_jacobian(jacobian):
+    """The learner's function(f, x) -> Jacobian (c, c) of x + f(x); f and x are of shape (c,)."""
+    require_function(jacobian, "residual_jacobian(f, x)", None, None)
+    matrix = mistakes.weight("beta", (3, 3))
+
+    def f(x):
+        return ops.tanh(ops.matmul(matrix, ops.reshape(x, (3, 1))))[:, 0]
+
+    x = ops.convert_to_tensor(np.array([0.5, -0.3, 0.8], "float32"))
+    answer = call(jacobian, f, x)
+    if answer is None or answer is ...:
+        if untouched(jacobian) or answer is ...:
+            raise NotDone(FUNCTION_TODO)
+        return "The function returns None. Does it return the matrix, and does the tape watch x?"
+    try:
+        answer = np.asarray(answer, "float32")
+    except (TypeError, ValueError):
+        return f"The function should return a matrix; it returns a {type(answer).__name__}."
+    branch = (1 - np.asarray(f(x)) ** 2)[:, None] * matrix  # dF/dx of tanh(matrix @ x)
+    one = np.eye(3, dtype="float32")
+    slips = [
+        (branch, "That is dF/dx of the branch alone. Differentiate x + f(x)."),
+        (one, "That is the identity alone: the branch f is left out."),
+        ((one + branch).T, "Rows and columns are swapped: a row for each output."),
+        (branch.T, "That is dF/dx alone, and transposed. Differentiate x + f(x)."),
+        (1 + branch, "1 was added to every entry; the identity matrix has ones on the diagonal."),
+        (one - branch, "f(x) was subtracted; a residual block adds it."),
+        (one + branch @ branch, "f was applied twice; the block is x + f(x)."),
+        (
+            (one + branch).sum(0),
+            "tape.gradient sums the outputs up. tape.jacobian keeps them apart.",
+        ),
+        (
+            branch.sum(0),
+            "tape.gradient sums the outputs up, and x is not added. tape.jacobian "
+            "keeps them apart.",
+        ),
+        (np.diag(one + branch), "That is the diagonal; every output depends on every input."),
+        (np.asarray(x + f(x)), "That is the value of x + f(x); its derivative is asked for."),
+    ]
+    if same(one + branch, answer):
+        return None
+    for wrong, sentence in slips:
+        if same(wrong, answer):
+            return sentence
+    if answer.shape != (3, 3):
+        return f"For x of shape (3,) the matrix is (3, 3). Received: shape {answer.shape}"
+    return "The matrix is not I + dF/dx: compare it with small differences in x, one by one."
