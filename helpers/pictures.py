@@ -399,7 +399,8 @@ def plot_confusion(matrix, class_names):
     names = [name.replace("_", " ") for name in class_names]
     names = names if few else [name if n % 4 == 0 else "" for n, name in enumerate(names)]
     side = 1.6 + 0.55 * len(names) if few else 9.5
-    figure, axes = plt.subplots(figsize=(side + 1.2, side), layout="constrained")
+    figure, axes = plt.subplots(figsize=(side + 1.6, side), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.1)
     sns.heatmap(
         np.array(matrix) / np.maximum(np.sum(matrix, axis=1, keepdims=True), 1),
         annot=np.array(matrix) if few else None,
