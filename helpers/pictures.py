@@ -55,7 +55,7 @@ def draw_block(model):
     """
     columns, feeds = columns_of(model)
     depth, beside = arrange(feeds)
-    axes = canvas(2.05 * max(depth) + 2.1, 5.0 if beside else 3.7)
+    axes = canvas(max(7.5, 2.05 * max(depth) + 2.1), 5.0 if beside else 3.7)
     places = [(1.05 + 2.05 * depth[n], 3.32 if n in beside else 1.4) for n in range(len(feeds))]
     for (x, y), column in zip(places, columns, strict=True):
         draw_column(axes, x, y, column)
@@ -76,7 +76,7 @@ def columns_of(model):
     """Groups a model's layers into columns: [[layer, ...], ...], and for each the columns that
     feed it: [[column number, ...], ...]."""
     columns, feeds, made_by = [], [], {}
-    for layer in model.layers:
+    for layer in model.operations:  # the layers, and sums such as x + y that are no layer
         inputs = layer.input if isinstance(layer.input, list) else [layer.input]
         sources = [made_by[id(tensor)] for tensor in inputs if id(tensor) in made_by]
         goes_on = len(sources) == 1 and columns[sources[0]][-1].output is inputs[0]
@@ -129,15 +129,16 @@ def caption(layer):
     if isinstance(layer, layers.Conv2D):
         size = " × ".join(str(side) for side in layer.kernel_size)
         return ["Conv2D", f"{size}, {layer.filters} filters", f"stride {layer.strides[0]}"]
+    name = type(layer).__name__
     if isinstance(layer, layers.Activation):
-        return [{"relu": "ReLU"}.get(layer.activation.__name__, layer.activation.__name__)]
+        name = layer.activation.__name__
     names = {"InputLayer": "Input x", "Add": "Add  +", "BatchNormalization": "BatchNorm"}
-    return [names.get(type(layer).__name__, type(layer).__name__)]
+    return [names.get(name, "ReLU" if name.lower() == "relu" else name)]
 
 
 def colour_of(layer):
-    colours = {"Conv2D": BLUE, "BatchNormalization": GREEN, "Activation": ORANGE, "Add": PURPLE}
-    return colours.get(type(layer).__name__, GREY)
+    colours = {"Conv2D": BLUE, "BatchNorm": GREEN, "ReLU": ORANGE, "Add  +": PURPLE}
+    return colours.get(caption(layer)[0], GREY)
 
 
 def shape_of(thing):

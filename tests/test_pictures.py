@@ -129,6 +129,13 @@ def test_a_plain_chain_has_no_shortcut():
     assert not any("shortcut" in text for text in shown)
 
 
+def test_a_block_written_with_plus_and_relu_is_drawn_alike():
+    x = keras.Input((8, 8, 4))
+    y = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3, padding="same")(x))
+    shown = texts(pictures.draw_block(keras.Model(x, keras.ops.relu(x + y), name="mine")))
+    assert {"Add  +", "ReLU", "BatchNorm", "shortcut: x itself"} <= set(shown)
+
+
 def test_network_shows_what_the_model_counts():
     model = resnet.ResNet50((96, 96, 3), classes=7)
     shown = texts(pictures.draw_network(model))
