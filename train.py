@@ -7,9 +7,15 @@ from pathlib import Path
 
 # What differs between the data sets; everything else has one default for all.
 RECIPES = {
-    "caltech101": dict(per_class=30, validation=0, epochs=150, batch_size=64, mixup=0.2),
-    "sample": dict(per_class=45, validation=5, epochs=20, batch_size=32, mixup=0.0),
-    "folder": dict(per_class=None, validation=0, epochs=100, batch_size=32, mixup=0.2),
+    "caltech101": dict(
+        per_class=30, validation=0, epochs=90, batch_size=32, mixup=0.2, smallest_crop=0.45
+    ),
+    "sample": dict(
+        per_class=45, validation=5, epochs=24, batch_size=32, mixup=0.0, smallest_crop=0.7
+    ),
+    "folder": dict(
+        per_class=None, validation=0, epochs=100, batch_size=32, mixup=0.2, smallest_crop=0.45
+    ),
 }
 
 
@@ -57,6 +63,7 @@ def parse_arguments(arguments=None):
     add("--weight-decay", type=at_least(0, float), default=0.05, help="AdamW's (%(default)s)")
     add("--label-smoothing", type=at_least(0, float), default=0.1, help="(%(default)s)")
     add("--mixup", type=at_least(0, float), help="alpha of the Beta distribution, 0 for none")
+    add("--smallest-crop", type=at_least(0.1, float), help="of a side, 1 for no crops")
     add(
         "--precision",
         choices=("auto", "float32", "mixed_bfloat16"),
@@ -72,6 +79,8 @@ def parse_arguments(arguments=None):
             setattr(args, name, value)
     if args.label_smoothing >= 1:
         parser.error("argument --label-smoothing: must be below 1")
+    if args.smallest_crop > 1:
+        parser.error("argument --smallest-crop: must be 1 or less")
     return args
 
 
@@ -91,7 +100,7 @@ def main(arguments=None):
 def settings_of(args, data):
     """What must be the same for a stopped training to go on."""
     names = "image_size per_class validation epochs batch_size seed split_seed learning_rate"
-    names += " weight_decay label_smoothing mixup precision imagenet"
+    names += " weight_decay label_smoothing mixup smallest_crop precision imagenet"
     chosen = {name: getattr(args, name) for name in names.split()}
     return {"images": len(data.paths), "classes": len(data.class_names), **chosen}
 
@@ -159,6 +168,7 @@ def train(args):
         first_epoch=len(history),
         seed=args.seed,
         mixup=args.mixup,
+        smallest_crop=args.smallest_crop,
     )
     model = training.new_network(args.image_size, len(class_names), args.imagenet, precision)
     training.prepare(model, steps, fresh=not args.imagenet)

@@ -138,7 +138,9 @@ def dataset_folder(name, folder=None):
     if name == "caltech101":
         return caltech101(folder)
     if name == "sample":
-        return sample.write_sample(data_folder(folder) / f"sample-{sample.fingerprint()}")
+        # Named after the drawing code, so that pictures of older code are never taken for new.
+        code = hashlib.sha256(Path(sample.__file__).read_bytes()).hexdigest()[:8]
+        return sample.write_sample(data_folder(folder) / f"sample-{code}")
     if not Path(name).is_dir():
         raise UserError(f"{name}: no such folder. --data takes caltech101, sample or a folder.")
     return Path(name)
@@ -273,7 +275,7 @@ def split(labels, class_names, per_class=None, validation=0, seed=0):
 # --- batches ------------------------------------------------------------------------------------
 
 
-def augment(images, labels, seed, size, mixup=0.2):
+def augment(images, labels, seed, size, mixup=0.2, smallest_crop=0.45):
     """Random crops, mirrorings, brightness, contrast and mixing of one batch.
 
     images uint8 (n, s, s, 3), labels one-hot (n, classes), seed int (2,) -> float32
@@ -287,9 +289,11 @@ def augment(images, labels, seed, size, mixup=0.2):
     def uniform(key, shape, low, high):
         return tf.random.stateless_uniform((count, *shape), seeds[key], low, high)
 
-    # A crop whose sides are 45-100 % of the image's, and up to a third longer one way.
+    # A crop whose sides are smallest_crop to 1 times the image's, up to a third longer one way.
     stretch = tf.exp(uniform(0, (1,), -0.15, 0.15))
-    sides = tf.minimum(uniform(1, (1,), 0.45, 1.0) * tf.concat([stretch, 1 / stretch], 1), 1.0)
+    sides = tf.minimum(
+        uniform(1, (1,), smallest_crop, 1.0) * tf.concat([stretch, 1 / stretch], 1), 1.0
+    )
     corner = uniform(2, (2,), 0.0, 1.0) * (1 - sides)
     top, left, bottom, right = tf.unstack(tf.concat([corner, corner + sides], 1), axis=1)
     mirror = uniform(3, (), 0.0, 1.0) < 0.5
@@ -312,7 +316,17 @@ def augment(images, labels, seed, size, mixup=0.2):
 
 
 def training_batches(
-    images, labels, classes, *, size, batch_size, epochs, first_epoch=0, seed=0, mixup=0.2
+    images,
+    labels,
+    classes,
+    *,
+    size,
+    batch_size,
+    epochs,
+    first_epoch=0,
+    seed=0,
+    mixup=0.2,
+    smallest_crop=0.45,
 ):
     """Augmented batches for the epochs first_epoch..epochs-1: (tf.data.Dataset, steps an epoch).
 
@@ -343,7 +357,7 @@ def training_batches(
         else:
             chosen = tf.gather(pixels, rows)
         key = tf.stack([seed + 1000 * epoch, tf.cast(step, tf.int32)])
-        return augment(chosen, tf.gather(one_hot, rows), key, size, mixup)
+        return augment(chosen, tf.gather(one_hot, rows), key, size, mixup, smallest_crop)
 
     epoch_numbers = tf.data.Dataset.from_tensor_slices(
         np.arange(first_epoch, epochs, dtype="int32")

@@ -247,6 +247,12 @@ def predict_probabilities(model, pixels, batch_size=64):
     return np.mean(both, axis=0)
 
 
+def most_likely(probabilities, class_names, top=5):
+    """The `top` most likely classes of one picture: a list of (name, probability)."""
+    best = np.argsort(-probabilities, kind="stable")[:top]
+    return [(class_names[label], float(probabilities[label])) for label in best]
+
+
 def scores(labels, probabilities):
     """Accuracy, its 95 % Wilson interval, and the mean of the accuracies of the classes.
 

@@ -1,0 +1,51 @@
+# make run    set up, train on the drawn sample, classify images/test.jpg (no internet needed after)
+# make test   set up, run every test and every notebook
+# make lab    set up, open the notebooks in JupyterLab
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: run test lab notebooks images bench clean
+
+run: .venv/ready
+	$(BIN)/python train.py --data sample
+	$(BIN)/python predict.py --model my-sample images/test.jpg
+	@echo
+	@echo "Next: 'make lab' opens the notebooks; '$(BIN)/python train.py' trains on Caltech 101;"
+	@echo "'$(BIN)/python predict.py PICTURE' names one of its 101 categories."
+
+test: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -q tests
+	$(BIN)/python -m pytest -q $(NBVAL) notebooks
+
+NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=300
+
+lab: .venv/ready
+	$(BIN)/jupyter lab --notebook-dir=. notebooks/01_identity_block.ipynb
+
+# Runs every notebook from top to bottom and stores what it printed. Without that variable the
+# kernel would store TensorFlow's log lines, which nbval does not see when it compares.
+notebooks: .venv/ready
+	PYTEST_CURRENT_TEST=notebooks $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+	  --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+
+images: .venv/ready
+	$(BIN)/python -m helpers.pictures
+
+bench: .venv/ready
+	$(BIN)/python tests/bench.py
+
+# Done once, and again when requirements.txt changes.
+.venv/ready: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 4) <= sys.version_info < (3, 14))' 2>/dev/null \
+	  || { echo "Python 3.11.4 to 3.13 is needed: make PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "Python's venv module is missing: on Debian, apt install python3-venv"; exit 2; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+clean:
+	rm -rf .venv build data

@@ -1,0 +1,75 @@
+"""Says what is on a picture. `python predict.py --help` tells more."""
+
+import argparse
+import json
+import sys
+
+DEFAULT_MODEL = "caltech101"  # comes with the project, in models/
+
+
+def parse_arguments(arguments=None):
+    parser = argparse.ArgumentParser(
+        prog="predict.py",
+        description="Prints the most likely classes of each picture, with their probabilities.",
+        epilog="example: python predict.py --model my-sample images/test.jpg holiday/",
+    )
+    parser.error = lambda message: parser.exit(2, f"predict.py: {message} (see --help)\n")
+    add = parser.add_argument
+    add("pictures", nargs="+", metavar="PICTURE", help="picture files, or folders of them")
+    add("--model", default=DEFAULT_MODEL, help="a name in models/, or a folder (%(default)s)")
+    add("--top", type=int, default=5, metavar="N", help="classes to show (%(default)s)")
+    add("--json", action="store_true", help="print JSON instead of text")
+    args = parser.parse_args(arguments)
+    if args.top < 1:
+        parser.error("argument --top: must be 1 or more")
+    return args
+
+
+def main(arguments=None):
+    args = parse_arguments(arguments)
+    from helpers import UserError  # now, not above: TensorFlow takes seconds to start
+
+    try:
+        sys.exit(predict(args))
+    except UserError as error:
+        sys.exit(print(f"predict.py: {error}", file=sys.stderr) or 2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def predict(args):
+    """Prints the predictions; returns the exit code, 2 if a picture could not be read."""
+    from helpers import data, training
+
+    files = data.picture_files(args.pictures)
+    model, card = training.load_model(args.model)
+    results, unreadable = [], 0
+    for start in range(0, len(files), 256):  # so that memory does not grow with the folder
+        some = files[start : start + 256]
+        pixels, errors = data.read_images(some, card["image_size"])
+        probabilities = training.predict_probabilities(model, pixels)
+        for file, row, error in zip(some, probabilities, errors, strict=True):
+            if error:
+                print(f"predict.py: {error}", file=sys.stderr)
+                unreadable += 1
+                continue
+            best = training.most_likely(row, card["class_names"], args.top)
+            if args.json:
+                guesses = [{"class": name, "probability": round(p, 6)} for name, p in best]
+                results.append({"file": str(file), "predictions": guesses})
+            else:
+                show(file, best)
+    if args.json:
+        print(json.dumps(results, indent=1, ensure_ascii=False))
+    return 2 if unreadable else 0
+
+
+def show(file, best):
+    width = max(len(name) for name, _ in best)
+    print(file)
+    for name, probability in best:
+        print(f"  {name:<{width}}  {probability:6.1%}  {'█' * round(30 * probability)}")
+
+
+if __name__ == "__main__":
+    main()
