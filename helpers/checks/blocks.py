@@ -8,6 +8,7 @@ are made and what they are called plays no part.
 """
 
 import contextlib
+import functools
 import inspect
 import io
 import itertools
@@ -92,16 +93,22 @@ def picture(shape):
     return np.random.default_rng(0).normal(size=(4, *shape)).astype("float32")
 
 
-def observe(block, setting, quiet=True, defaults=False):
+def observe(block, setting, quiet=True):
     """The block in one setting: its weights, its outputs in prediction and in training, its model.
 
-    defaults: leave kernel_size and strides to the block's own. Raises Wrong or NotDone.
+    Raises Wrong or NotDone.
     """
     shape, filters, *numbers = setting
-    options = {} if defaults else dict(zip(("kernel_size", "strides"), numbers, strict=False))
+    options = dict(zip(("kernel_size", "strides"), numbers, strict=False))
     model = build(block, shape, filters, quiet, **options)
     weights = mistakes.fill(model)
     return weights, [call(model, picture(shape), training=t) for t in (False, True)], model
+
+
+@functools.cache
+def memory(setting, training):
+    """What has been computed in this setting: the same for every learner's block."""
+    return {}
 
 
 def compute(line, setting, training=False):
@@ -109,7 +116,8 @@ def compute(line, setting, training=False):
     shape, filters, kernel_size, *strides = setting
     sizes = dict(zip(("f1", "f2", "f3"), filters, strict=True))
     sizes |= {"k": kernel_size, "s": strides[0] if strides else 1, "c": shape[-1]}
-    return mistakes.compute(line, picture(shape), sizes, training)
+    x = picture(shape)
+    return mistakes.compute(line, x, sizes, training, memory(setting, training))
 
 
 def agrees(line, setting, seen):
@@ -181,11 +189,14 @@ def describe(line, setting, seen):
     )
 
 
-def default_mistake(block, setting, line, example):
-    """What is wrong with a block called without kernel_size and strides; None if nothing is."""
-    if agrees(line, setting, observe(block, setting, defaults=True)):
-        return None
-    return f"Called without kernel_size and strides the block differs: the check expects {example}."
+def default_mistake(block, **defaults):
+    """What is wrong with the defaults of the block's arguments; None if nothing is."""
+    parameters = inspect.signature(block).parameters
+    for name, default in defaults.items():
+        own = parameters[name].default if name in parameters else default
+        if own != default:
+            return f"The argument {name} has the default {own}; it should be {default}."
+    return None
 
 
 def twice_mistake(block, width):
@@ -229,9 +240,7 @@ def identity_block(block):
             "For an x of 7 channels and f3 = 5 your block quietly changes the shortcut. An "
             "identity block has no projection: let the addition fail, or raise ValueError."
         )
-    return default_mistake(block, ((8, 6, 5), (3, 4, 5), 3), mistakes.IDENTITY, example) or (
-        twice_mistake(block, 4)
-    )
+    return default_mistake(block, kernel_size=3) or twice_mistake(block, 4)
 
 
 def projecting_block(block, line, table):
@@ -247,9 +256,7 @@ def projecting_block(block, line, table):
             "At strides=1 with as many channels in as out, your block leaves the projection away. "
             "A convolutional block has one always."
         )
-    return default_mistake(block, ((8, 6, 2), (3, 4, 5), 3, 2), line, example) or (
-        twice_mistake(block, 4)
-    )
+    return default_mistake(block, kernel_size=3, strides=2) or twice_mistake(block, 4)
 
 
 @check("your block projects its shortcut and shrinks the picture in the right places.")

@@ -13,7 +13,6 @@ from collections import Counter
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 BRANCH = "x conv1(1,f1,1) bn1 relu conv2(k,f2,1) bn2 relu conv3(1,f3,1) bn3"
@@ -53,9 +52,10 @@ def weight(role, shape):
     rng = np.random.default_rng([zlib.crc32(role.encode()), *shape])
     if role == "kernel":
         size = 10 if len(shape) == 4 else 0.01  # a dense kernel leads to softmax
-        return rng.normal(0, size / np.prod(shape[:-1]) ** 0.5, shape).astype("float32")
+        value = rng.normal(0, size / np.prod(shape[:-1]) ** 0.5, shape)
+        return ops.convert_to_tensor(value, "float32")
     low, high = {"gamma": (0.5, 1.5), "moving_variance": (50, 150)}.get(role, (-1, 1))
-    return rng.uniform(low, high, shape).astype("float32")
+    return ops.convert_to_tensor(rng.uniform(low, high, shape), "float32")
 
 
 ROLES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
@@ -69,58 +69,69 @@ def fill(model):
     return Counter((v.name, tuple(v.shape)) for v in known)
 
 
-def walk(words, x, sizes, training, used):
-    """Applies the words of one part of a line to x; notes in `used` which weights it took."""
+def walk(words, x, sizes, training, memory):
+    """(x after these words, {(layer, role): shape} of the weights they take).
+
+    memory: results so far for the same x, sizes and training; many lines begin alike.
+    """
+    if words in memory:
+        return memory[words]
+    before, _, word = words.rpartition(" ")
+    y, used = walk(before, x, sizes, training, memory) if before else (x, {})
+    used = dict(used)
 
     def take(layer, role, *shape):
         if used.setdefault((layer, role), shape) != shape:
-            raise ValueError(f"{layer} is used on two widths")
+            raise ValueError(f"{layer} would need two shapes")
         return weight(role, shape)
 
-    y = x
-    for word in words.split():
-        if match := CONV.fullmatch(word):
-            kind, layer, kernel, filters, strides, valid = match.groups()
-            kernel, filters, strides = (
-                sizes[s] if s in sizes else int(s) for s in (kernel, filters, strides)
-            )
-            shape = (kernel, kernel, y.shape[-1], filters)
-            y = ops.conv(
-                y, take(f"conv{layer}", "kernel", *shape), strides, "valid" if valid else "same"
-            )
-            if kind == "conv":
-                y = y + take(f"conv{layer}", "bias", filters)
-        elif match := BATCH_NORM.fullmatch(word):
-            kind, layer = match.groups()
-            gamma, beta, mean, variance = (
-                take(f"bn{layer}", role, y.shape[-1]) for role in ROLES[2:]
-            )
-            if kind == "batch" or (training and kind == "bn"):
-                mean, variance = ops.moments(y, (0, 1, 2))
-            y = gamma * (y - mean) / ops.sqrt(variance + 1e-4) + beta
-        elif word.startswith("pad"):  # padk: so much that a k x k kernel keeps the size
-            width = (sizes["k"] - 1) // 2 if word == "padk" else int(word[3:])
-            y = ops.pad(y, ((0, 0), (width, width), (width, width), (0, 0)))
-        elif word == "dense":
-            y = y @ take("dense", "kernel", y.shape[-1], sizes["classes"])
-            y = y + take("dense", "bias", sizes["classes"])
-        elif word != "x":
-            y = WORDS[word](y) if word in WORDS else getattr(keras.activations, word)(y)
-    return y
+    if match := CONV.fullmatch(word):
+        kind, layer, *numbers, valid = match.groups()
+        kernel, filters, strides = (sizes[n] if n in sizes else int(n) for n in numbers)
+        shape = (kernel, kernel, y.shape[-1], filters)
+        padding = "valid" if valid else "same"
+        if valid and kernel > min(y.shape[1:3]):
+            raise ValueError("the kernel is larger than the picture")
+        y = ops.conv(y, take(f"conv{layer}", "kernel", *shape), strides, padding)
+        if kind == "conv":
+            y = y + take(f"conv{layer}", "bias", filters)
+    elif match := BATCH_NORM.fullmatch(word):
+        kind, layer = match.groups()
+        gamma, beta, mean, variance = (take(f"bn{layer}", role, y.shape[-1]) for role in ROLES[2:])
+        if kind == "batch" or (training and kind == "bn"):
+            mean, variance = ops.moments(y, (0, 1, 2))
+        y = gamma * (y - mean) / ops.sqrt(variance + 1e-4) + beta
+    elif word.startswith("pad"):  # padk: so much that a k x k kernel keeps the size
+        width = (sizes["k"] - 1) // 2 if word == "padk" else int(word[3:])
+        y = ops.pad(y, ((0, 0), (width, width), (width, width), (0, 0)))
+    elif word == "dense":
+        y = ops.matmul(y, take("dense", "kernel", y.shape[-1], sizes["classes"]))
+        y = y + take("dense", "bias", sizes["classes"])
+    elif word != "x":
+        y = WORDS[word](y) if word in WORDS else getattr(keras.activations, word)(y)
+    memory[words] = y, used
+    return y, used
 
 
-def compute(line, x, sizes, training=False):
+def compute(line, x, sizes, training=False, memory=None):
     """(output, weights by role and shape) of the block `line`; None if its shapes do not fit."""
-    used = {}
     shortcut, branch, end = line.split(" | ")
-    merge, *rest = end.split()
+    merge, _, end = end.partition(" ")
+    memory = {} if memory is None else memory
     try:
-        shortcut = walk(shortcut, x, sizes, training, used)
-        y = MERGES[merge](shortcut, walk(branch, x, sizes, training, used))
-        y = walk(" ".join(rest), y, sizes, training, used)
-    except (ValueError, tf.errors.InvalidArgumentError):
+        shortcut, used = walk(shortcut, x, sizes, training, memory)
+        branch, needed = walk(branch, x, sizes, training, memory)
+        if merge == "concatenate" and shortcut.shape[:-1] != branch.shape[:-1]:
+            return None
+        if merge not in ("concatenate", "y", "2y"):
+            np.broadcast_shapes(shortcut.shape, branch.shape)  # else ValueError
+        y, late = walk(f"x {end}".strip(), MERGES[merge](shortcut, branch), sizes, training, {})
+    except ValueError:
         return None
-    return y, Counter((role, shape) for (_, role), shape in used.items())
+    used = [*used.items(), *needed.items(), *late.items()]
+    if len(dict(used)) < len(set(used)):
+        return None  # one layer would need two shapes
+    return y, Counter((role, shape) for (_, role), shape in dict(used).items())
 
 
 def layer_counts(line):
@@ -196,11 +207,7 @@ MISTAKES = {
     # layers used twice
     "bn2 -> bn1; bn3 -> bn1": "One BatchNormalization layer is used everywhere in the branch. Each "
     "convolution needs its own: make a new layer each time.",
-    "bn2 -> bn1": "The first BatchNormalization layer is used again in the middle: make a new one.",
-    "bn3 -> bn2": "The middle BatchNormalization layer is used again in third place: make a new "
-    "one.",
-    "bn3 -> bn1": "The first BatchNormalization layer is used again in third place: make a new "
-    "one.",
+    "bn2 -> bn1": "One BatchNormalization layer is used in two places: make a new one each time.",
     "conv3(1,f3,1) -> conv1(1,f1,1)": "One convolution layer is used both in first and in third "
     "place: they need weights of their own.",
     # training or prediction
@@ -317,6 +324,7 @@ def wrong_lines(line, table):
         )
         changes = f"conv1(1,f1 -> conv1(1,{a}; conv2(k,f2 -> conv2(k,{b}; conv3(1,f3 -> conv3(1,{c}"
         found.append((edited(line, changes), sentence))
+        found.append((edited(line, f"{changes}; conv0(1,f3 -> conv0(1,{c}"), sentence))
     return [(wrong, sentence) for wrong, sentence in found if wrong not in (None, line)]
 
 

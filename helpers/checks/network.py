@@ -146,22 +146,21 @@ def stage_mistake(seen, expected):
 def compute(line, x, classes):
     """(output, weights) of ResNet-50 with the first and the last layers of `line`."""
     stem, head = line.split(" | ")
-    weights, used = Counter(), {}
+    weights = Counter()
 
-    def note():
+    def note(used):
         weights.update((role, shape) for (_, role), shape in used.items())
-        used.clear()
 
-    y = mistakes.walk(stem, x, {}, False, used)
-    note()
+    y, used = mistakes.walk(stem, x, {}, False, {})
+    note(used)
     for filters, blocks, strides in STAGES.values():
         sizes = dict(zip(("f1", "f2", "f3"), filters, strict=True)) | {"k": 3, "s": strides}
         for number in range(blocks):
             block = mistakes.IDENTITY if number else mistakes.CONVOLUTIONAL
             y, needs = mistakes.compute(block, y, sizes)
             weights.update(needs)
-    y = mistakes.walk(head, y, {"classes": classes}, False, used)
-    note()
+    y, used = mistakes.walk(head, y, {"classes": classes}, False, {})
+    note(used)
     return y, weights
 
 
