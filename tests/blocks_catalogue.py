@@ -159,6 +159,20 @@ EITHER = {
 }
 
 WRONG_IDENTITY = EITHER | {
+    "shortcut after the first bn": (
+        "starts after the first BatchNormalization",
+        "    shortcut = x\n",
+        "",
+        BN + FIRST,
+        BN + "    shortcut = y\n" + FIRST,
+    ),
+    "all 3x3": (
+        "should be 1x1 are 3x3",
+        "Conv2D(f1, 1)",
+        'Conv2D(f1, 3, padding="same")',
+        LAST_CONV,
+        LAST_CONV.replace("1)", '3, padding="same")'),
+    ),
     "shortcut after the first convolution": (
         "starts after the first convolution",
         "    shortcut = x\n",
@@ -196,7 +210,7 @@ WRONG_IDENTITY = EITHER | {
         "    shortcut = x if x.shape[-1] == f3 else layers.Conv2D(f3, 1)(x)\n",
     ),
     "kernel size for all": (
-        "used for all",
+        "first and the third convolution too",
         "Conv2D(f1, 1)",
         'Conv2D(f1, kernel_size, padding="same")',
         LAST_CONV,
@@ -224,6 +238,34 @@ WRONG_IDENTITY = EITHER | {
 }
 
 WRONG_CONVOLUTIONAL = EITHER | {
+    "shortcut added to itself": (
+        "added to itself and the branch",
+        "[shortcut, y]",
+        "[shortcut] * 2",
+    ),
+    "all 3x3": (
+        "should be 1x1 are 3x3",
+        "f1, 1, strides",
+        'f1, 3, strides, padding="same"',
+        "f3, 1, strides",
+        'f3, 3, strides, padding="same"',
+        LAST_CONV,
+        LAST_CONV.replace("1)", '3, padding="same")'),
+    ),
+    "kernel size first and last": (
+        "first and the third convolution too",
+        "f1, 1, strides",
+        'f1, kernel_size, strides, padding="same"',
+        LAST_CONV,
+        LAST_CONV.replace("1)", 'kernel_size, padding="same")'),
+    ),
+    "no last convolution": ("third convolution is missing", MIDDLE + LAST_CONV + BN, ""),
+    "shortcut after the first convolution": (
+        "starts after the first convolution",
+        "Conv2D(f1, 1, strides)(x)\n",
+        "Conv2D(f1, 1, strides)(x)\n"
+        "    shortcut = layers.BatchNormalization()(layers.Conv2D(f3, 1)(y))\n",
+    ),
     "kernel size first": (
         "first convolution uses kernel_size",
         "f1, 1, strides",

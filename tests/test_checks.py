@@ -4,6 +4,7 @@ import blocks_catalogue as catalogue
 import pytest
 
 from helpers import checks
+from helpers.checks import mistakes
 
 RIGHT = [
     *((checks.identity_block, block) for block in catalogue.RIGHT_IDENTITY),
@@ -44,3 +45,14 @@ def test_each_wrong_block_has_its_own_sentence(name, said):
     assert status == "wrong"
     assert word in sentence
     assert said.setdefault((check, sentence), name) == name
+
+
+def test_every_known_mistake_is_in_the_catalogue(said):
+    if len(said) < len(WRONG):
+        pytest.skip("needs all wrong blocks to have been checked")
+    for check, line, table in (
+        (checks.identity_block, mistakes.IDENTITY, mistakes.IDENTITY_MISTAKES),
+        (checks.convolutional_block, mistakes.CONVOLUTIONAL, mistakes.CONVOLUTIONAL_MISTAKES),
+    ):
+        possible = {sentence for edits, sentence in table.items() if mistakes.edited(line, edits)}
+        assert possible <= {sentence for of, sentence in said if of is check}

@@ -189,8 +189,6 @@ MISTAKES = {
     "swapped.",
     # kernels, padding, bias
     "(k, -> (3,": "kernel_size is ignored: the middle convolution is 3x3 whatever is asked for.",
-    "(1, -> (k,": "kernel_size is used for all convolutions. It belongs to the middle one; the "
-    "others are 1x1.",
     "conv1(1 -> conv1(k; conv3(1 -> conv3(k": "kernel_size is used for the first and the third "
     "convolution too. It belongs to the middle one; they are 1x1.",
     "(1, -> (3,": "All convolutions that should be 1x1 are 3x3. Only the middle one is larger.",
@@ -208,8 +206,6 @@ MISTAKES = {
     "bn2 -> bn1; bn3 -> bn1": "One BatchNormalization layer is used everywhere in the branch. Each "
     "convolution needs its own: make a new layer each time.",
     "bn2 -> bn1": "One BatchNormalization layer is used in two places: make a new one each time.",
-    "conv3(1,f3,1) -> conv1(1,f1,1)": "One convolution layer is used both in first and in third "
-    "place: they need weights of their own.",
     # training or prediction
     "bn -> frozen": "BatchNormalization is frozen: it uses its moving averages even in training. "
     "Leave `training` and `trainable` alone.",
@@ -222,15 +218,19 @@ MISTAKES = {
     "add -> average": "Shortcut and branch are averaged; they should be added.",
     "add -> maximum": "The larger of shortcut and branch is kept (Maximum); they should be added.",
     "add -> subtract": "The branch is subtracted from the shortcut; they should be added.",
-    "add -> y": "The shortcut is missing: the output depends on the branch alone.",
-    "add -> 2y": "The branch is added to itself: its start was overwritten. Keep the block's input "
-    "under a name of its own.",
 }
+NO_SHORTCUT = "The shortcut is missing: the output depends on the branch alone."
+TWICE = (
+    "The branch is added to itself, so x was overwritten. Keep the block's input under a name of "
+    "its own."
+)
 MID_BRANCH = "The shortcut starts {} of the branch. It starts at the block's input: keep x."
 
 IDENTITY_MISTAKES = MISTAKES | {
-    "add -> 2y": "The branch is added to itself, so x was overwritten. Keep the block's input "
-    "under a name of its own.",
+    "add -> y": NO_SHORTCUT,
+    "add -> 2y": TWICE,
+    "conv3(1,f3,1) -> conv1(1,f1,1)": "One convolution layer is used both in first and in third "
+    "place: they need weights of their own.",
     f"{IDENTITY} -> x | x | add relu": "x is added to itself and the branch is ignored: add x and "
     "the branch's end.",
     "x | -> x conv1(1,f1,1) |": MID_BRANCH.format("after the first convolution"),
@@ -265,6 +265,12 @@ CONVOLUTIONAL_MISTAKES = MISTAKES | {
     "conv0(1,f3,s -> conv0(1,f3,2": "The stride of the shortcut is fixed at 2: use the argument "
     "strides.",
     # the projection
+    "x conv0(1,f3,s) bn0 -> x; add -> y": NO_SHORTCUT,
+    "x conv0(1,f3,s) bn0 -> x; add -> 2y": TWICE,
+    f"{CONVOLUTIONAL} -> x conv0(1,f3,s) bn0 | x conv0(1,f3,s) bn0 | add relu": "The shortcut is "
+    "added to itself and the branch is ignored: add the shortcut and the branch's end.",
+    "(1, -> (k,": "kernel_size is used for all convolutions. It belongs to the middle one; the "
+    "others are 1x1.",
     "x conv0(1,f3,s) bn0 -> x": "The shortcut has no projection. Where shape or channels change, "
     "x needs a 1x1 convolution and BatchNormalization.",
     "bn0 | -> |": "The shortcut's convolution has no BatchNormalization.",
