@@ -68,7 +68,7 @@ def zero_last_gamma(change):
 def residual_jacobian(jacobian):
     """The learner's function(f, x) -> Jacobian (c, c) of x + f(x); f and x are of shape (c,)."""
     require_function(jacobian, "residual_jacobian(f, x)", None, None)
-    matrix = mistakes.weight("beta", (3, 3))
+    matrix = np.asarray(mistakes.weight("beta", (3, 3)))
 
     def f(x):
         return ops.tanh(ops.matmul(matrix, ops.reshape(x, (3, 1))))[:, 0]
