@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 # What differs between the data sets; everything else has one default for all.
@@ -108,59 +107,50 @@ def settings_of(args, data):
 def train(args):
     import keras
     import numpy as np
-    import pandas as pd
 
-    from helpers import UserError, data, pictures, resnet, training
+    from helpers import UserError, data, resnet, training
 
-    name = Path(args.data).name
-    out = Path(args.out or training.MODELS / f"my-{name}")
+    out = Path(args.out or training.MODELS / f"my-{Path(args.data).name}")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
 
-    # --- data
+    # The images, and what is whose
     folder = data.dataset_folder(args.data, args.data_dir)
     print(f"Reading the images of {folder}", flush=True)
-    stored = round(1.25 * args.image_size)
-    images = data.load_images(folder, stored, keep=not args.no_cache)
+    images = data.load_images(folder, data.stored_size(args.image_size), keep=not args.no_cache)
     if images.skipped:
-        print(f"Skipped {len(images.skipped)} files: {'; '.join(images.skipped[:3])}")
-    labels, class_names = images.labels, images.class_names
+        print(f"Skipped {len(images.skipped)} files: {' '.join(images.skipped[:3])}")
+    class_names, labels = images.class_names, images.labels
     parts = data.split(labels, class_names, args.per_class, args.validation, args.split_seed)
-    training_rows, validation_rows, test_rows = parts
+    learn, validate, test = parts
     print(
-        f"{len(class_names)} classes; {len(training_rows):,} images to train on, "
-        f"{len(validation_rows):,} to validate, {len(test_rows):,} to test"
+        f"{len(class_names)} classes; {len(learn):,} images to train on, "
+        f"{len(validate):,} to validate, {len(test):,} to test"
     )
 
-    # --- what is there already
+    # What `out` holds already
     settings = settings_of(args, images)
     if args.restart:
-        for file in (training.CARD, training.CHECKPOINT, training.BEST):
-            (out / file).unlink(missing_ok=True)
-    if (out / training.CARD).exists():
-        card = training.read_card(out)
-        check_same(settings, card["settings"], out)
+        training.discard(out)
+    card, history = training.found_in(out, settings)
+    if card:
         print(f"{out} holds this very training, finished (--restart trains anew).")
         return report(card["test"], out)
-    progress = training.read_progress(out)
-    history = []
-    if progress:
-        check_same(settings, progress[0], out)
-        history = progress[1]
+    if history:
         print(f"Going on after epoch {len(history)} of {args.epochs}")
+    data.write_split(out / "split.csv", folder, images, parts)
 
-    # --- the network
+    # The network and its batches
     precision = args.precision
     if precision == "auto":
         precision = history[0]["precision"] if history else training.choose_precision()
     print(f"Training in {precision}", flush=True)
     keras.utils.set_random_seed(args.seed)
-    pixels = images.paths[training_rows] if args.no_cache else images.pixels[training_rows]
     batches, steps = data.training_batches(
-        pixels,
-        labels[training_rows],
+        images.paths[learn] if args.no_cache else images.pixels[learn],
+        labels[learn],
         len(class_names),
         size=args.image_size,
         batch_size=args.batch_size,
@@ -175,84 +165,58 @@ def train(args):
     training.compile_model(
         model, steps, args.epochs, args.learning_rate, args.weight_decay, args.label_smoothing
     )
-    validation = None
-    if len(validation_rows):
-        held_out = data.read_images(images.paths[validation_rows], args.image_size)[0]
-        validation = data.plain_batches(held_out, labels[validation_rows], len(class_names))
-
-    # --- training
     if history:
         training.restore(model, out)
-    rows = [(part, rows) for part, rows in zip(("train", "validation", "test"), parts, strict=True)]
-    relative = [str(Path(path).relative_to(folder)) for path in images.paths]
-    table = pd.DataFrame(
-        [(part, class_names[labels[i]], relative[i]) for part, some in rows for i in some],
-        columns=["part", "class", "file"],
-    )
-    training.write_whole(out / "split.csv", lambda part: table.to_csv(part, index=False))
-    start = time.perf_counter()
+    held_out = None
+    if args.validation:
+        pixels, _ = data.read_images(images.paths[validate], args.image_size)
+        held_out = data.plain_batches(pixels, labels[validate], len(class_names))
+
+    # The training
     if len(history) < args.epochs:
         model.fit(
             batches,
             epochs=args.epochs,
             initial_epoch=len(history),
             steps_per_epoch=steps,
-            validation_data=validation,
+            validation_data=held_out,
+            shuffle=False,  # training_batches has done that
             verbose=0,
             callbacks=[
                 training.Checkpoint(out, settings, history, precision),
                 training.ProgressBar(args.epochs, steps, len(history)),
             ],
         )
-        print(f"Trained for {(time.perf_counter() - start) / 60:.1f} minutes")
-    if validation:
-        model.load_weights(out / training.BEST)
-        best = max(history, key=lambda row: (row["val_accuracy"], row["epoch"]))
+    minutes = sum(row["seconds"] for row in history) / 60
+    print(f"Trained for {minutes:.1f} minutes")
+    if args.validation:
+        best = training.restore_best(model, out, history)
         print(f"Kept epoch {best['epoch']}, validation accuracy {best['val_accuracy']:.1%}")
 
-    # --- the score, on images that nothing above has looked at
+    # The score of what is kept, the rounded weights, on images that nothing above has looked at
     scaling = "imagenet" if args.imagenet else "-1..1"
     final = training.float32_network(args.image_size, len(class_names), scaling)
     resnet.copy_weights(model, final)
     training.save_float16(final, out / training.WEIGHTS)
-    final.load_weights(out / training.WEIGHTS)  # score what is kept: the rounded weights
+    final.load_weights(out / training.WEIGHTS)
     probabilities = []
-    for some in np.array_split(test_rows, len(test_rows) // 1000 + 1):
-        read, _ = data.read_images(images.paths[some], args.image_size)
-        probabilities.append(training.predict_probabilities(final, read))
-    test = training.scores(labels[test_rows], np.concatenate(probabilities))
+    for some in np.array_split(test, len(test) // 1000 + 1):  # bounded memory
+        pixels, _ = data.read_images(images.paths[some], args.image_size)
+        probabilities.append(training.predict_probabilities(final, pixels))
+    score = training.scores(labels[test], np.concatenate(probabilities))
     card = {
-        "data": name,
+        "data": Path(args.data).name,
         "class_names": class_names,
         "image_size": args.image_size,
         "scaling": scaling,
-        "test": test,
+        "test": score,
         "settings": settings,
         "precision": precision,
-        "minutes": round(sum(row["seconds"] for row in history) / 60, 1),
+        "minutes": round(minutes, 1),
         "machine": training.machine(),
     }
-    training.save_card(out, card)
-    figure = pictures.plot_history(pd.DataFrame(history))
-    training.write_whole(
-        out / "curves.png", lambda part: figure.savefig(part, format="png", bbox_inches="tight")
-    )
-    (out / training.CHECKPOINT).unlink()
-    (out / training.BEST).unlink(missing_ok=True)
-    report(test, out)
-
-
-def check_same(settings, found, out):
-    """Raises UserError, naming what differs, unless `out` was begun with the same settings."""
-    from helpers import UserError
-
-    differing = [k for k in settings if settings[k] != found.get(k)]
-    if differing:
-        changes = ", ".join(f"{k} {found.get(k)} -> {settings[k]}" for k in differing)
-        raise UserError(
-            f"{out} holds a training with other settings ({changes}): name another --out, or add "
-            "--restart to discard it."
-        )
+    training.finish(out, card, history)
+    report(score, out)
 
 
 def report(test, out):

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 from PIL import Image, ImageOps
 
@@ -33,6 +34,28 @@ CALTECH101_BYTES = 137_414_764
 CALTECH101_INNER = "101_ObjectCategories.tar.gz"
 NOT_OBJECTS = ("BACKGROUND_Google",)  # pictures of nothing in particular; left out by custom
 LARGEST_IMAGE = 150_000_000  # pixels; more needs over a gigabyte to decode
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def write_whole(path, write):
+    """Calls write(temporary path), then renames it to `path`: all of the file or none of it."""
+    path = Path(path)
+    part = path.with_name(f"part-{path.name}")
+    try:
+        write(part)
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except (OSError, RuntimeError) as error:  # h5py raises either on a full disk
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise UserError(
+            f"Cannot write {path} ({reason}). What was there before is kept; make room or get "
+            "permission, then start the same command again."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 # --- fetching -----------------------------------------------------------------------------------
@@ -272,6 +295,17 @@ def split(labels, class_names, per_class=None, validation=0, seed=0):
     return tuple(np.sort(np.concatenate(part)) for part in parts)
 
 
+def write_split(path, folder, images, parts):
+    """Writes which file is for what, as a CSV with the columns part, class and file."""
+    rows = [
+        (name, images.class_names[images.labels[i]], Path(images.paths[i]).relative_to(folder))
+        for name, part in zip(("train", "validation", "test"), parts, strict=True)
+        for i in part
+    ]
+    table = pd.DataFrame(rows, columns=["part", "class", "file"])
+    write_whole(path, lambda part: table.to_csv(part, index=False))
+
+
 # --- batches ------------------------------------------------------------------------------------
 
 
@@ -315,6 +349,11 @@ def augment(images, labels, seed, size, mixup=0.2, smallest_crop=0.45):
     return images, labels
 
 
+def stored_size(size):
+    """The side at which training images of `size` are kept: larger, so that crops stay sharp."""
+    return round(1.25 * size)
+
+
 def training_batches(
     images,
     labels,
@@ -339,7 +378,7 @@ def training_batches(
     one_hot = tf.one_hot(labels, classes)
     on_disk = not isinstance(images, np.ndarray) or images.ndim == 1
     pixels = None if on_disk else tf.constant(images)
-    stored = round(1.25 * size)  # crops are taken from a picture somewhat larger than `size`
+    stored = stored_size(size)
 
     def indices(epoch):
         order = tf.random.experimental.stateless_shuffle(tf.range(count), tf.stack([seed, epoch]))

@@ -21,8 +21,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score
 
-from helpers import UserError
-from helpers.data import ROOT
+from helpers import UserError, pictures
+from helpers.data import ROOT, write_whole
 from helpers.resnet import ResNet50, imagenet_resnet50, imagenet_scaling
 
 MODELS = ROOT / "models"
@@ -108,23 +108,6 @@ def compile_model(model, steps, epochs, learning_rate, weight_decay, label_smoot
 # --- checkpoints --------------------------------------------------------------------------------
 
 
-def write_whole(path, write):
-    """Calls write(temporary path), then renames it to `path`: all of the file or none of it."""
-    path = Path(path)
-    part = path.with_name(f"part-{path.name}")
-    try:
-        write(part)
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(
-            f"Cannot write {path} ({error.strerror or error}). What was there before is kept; "
-            "make room or permission and start the same command again."
-        ) from error
-
-
 def write_json(path, content):
     write_whole(path, lambda part: part.write_text(json.dumps(content, indent=1) + "\n"))
 
@@ -149,8 +132,7 @@ class Checkpoint(keras.callbacks.Callback):
         row["learning_rate"] = float(self.model.optimizer.learning_rate)
         row["seconds"] = round(time.perf_counter() - self.start, 2)
         row["precision"] = self.precision
-        best = max((r["val_accuracy"] for r in self.history if "val_accuracy" in r), default=-1)
-        if row.get("val_accuracy", -1) > best:
+        if "val_accuracy" in row and best_epoch([*self.history, row]) is row:
             write_whole(self.folder / BEST, self.model.save_weights)
         self.history.append(row)
         progress = json.dumps({"settings": self.settings, "history": self.history})
@@ -167,13 +149,8 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 def read_progress(folder):
-    """(settings, history) of the checkpoint in `folder`, or None if there is none.
-
-    Raises UserError if the file cannot be read.
-    """
+    """(settings, history) of the checkpoint in `folder`. Raises UserError."""
     path = Path(folder) / CHECKPOINT
-    if not path.exists():
-        return None
     try:
         with h5py.File(path) as file:
             progress = json.loads(bytes(file.attrs["progress"]))
@@ -182,9 +159,50 @@ def read_progress(folder):
         raise UserError(f"{path} cannot be read ({error}): add --restart to begin anew.") from error
 
 
-def restore(model, folder):
+def best_epoch(history):
+    """The row of the history with the highest validation accuracy, the latest of several."""
+    return max(history, key=lambda row: (row["val_accuracy"], row["epoch"]))
+
+
+def found_in(folder, settings):
+    """What `folder` holds of the training with these settings: (card if finished, history so far).
+
+    Raises UserError, naming what differs, if it holds a training with other settings.
+    """
+    folder = Path(folder)
+    card, history = None, []
+    if (folder / CARD).exists():
+        card = read_card(folder)
+        found = card.get("settings", {})
+    elif (folder / CHECKPOINT).exists():
+        found, history = read_progress(folder)
+    else:
+        return None, []
+    differing = [name for name in settings if settings[name] != found.get(name)]
+    if differing:
+        changes = ", ".join(f"{name} {found.get(name)} -> {settings[name]}" for name in differing)
+        raise UserError(
+            f"{folder} holds a training with other settings ({changes}): name another --out, or "
+            "add --restart to discard it."
+        )
+    return card, history
+
+
+def discard(folder):
+    """Removes a training, finished or not, from `folder`."""
+    for name in (CARD, CHECKPOINT, BEST):
+        (Path(folder) / name).unlink(missing_ok=True)
+
+
+def restore_best(model, folder, history):
+    """Loads the weights of the best epoch; returns its row of the history."""
+    restore(model, folder, BEST)
+    return best_epoch(history)
+
+
+def restore(model, folder, name=CHECKPOINT):
     """Loads weights and optimizer state of the checkpoint in `folder`. Raises UserError."""
-    path = Path(folder) / CHECKPOINT
+    path = Path(folder) / name
     try:
         model.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds
@@ -325,6 +343,18 @@ def save_card(folder, card):
     card = {**card, "versions": versions, "weights_sha256": digest(Path(folder) / WEIGHTS)}
     write_json(Path(folder) / CARD, card)
     return card
+
+
+def finish(folder, card, history):
+    """Writes card and curves of a training whose weights are written; removes its checkpoints."""
+    figure = pictures.plot_history(pd.DataFrame(history))
+    write_whole(
+        Path(folder) / "curves.png",
+        lambda part: figure.savefig(part, format="png", bbox_inches="tight"),
+    )
+    save_card(folder, card)
+    for name in (CHECKPOINT, BEST):
+        (Path(folder) / name).unlink(missing_ok=True)
 
 
 def read_card(folder):

@@ -1,0 +1,65 @@
+"""Small things that several tests share. Nothing here needs internet or a data set."""
+
+import io
+import tarfile
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def picture(seed=0, size=(40, 30), mode="RGB"):
+    """A noisy picture of a colour that depends on the seed."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 60, (size[1], size[0], 3)) + 60 * np.array(
+        [seed % 2, seed // 2 % 2, seed // 4 % 2]
+    )
+    return Image.fromarray(pixels.astype("uint8")).convert(mode)
+
+
+def write_folder(folder, classes=("blue", "green"), count=6):
+    """A data set of tiny pictures: one sub-folder a class."""
+    for number, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            picture(number + 8 * i).save(folder / name / f"image_{i:04}.jpg")
+    return folder
+
+
+def archive_of(path, members, inner="caltech-101/101_ObjectCategories.tar.gz"):
+    """A zip with a tar.gz inside, as Caltech 101 comes; members: {name in the tar: bytes}."""
+    tar_bytes = io.BytesIO()
+    with tarfile.open(fileobj=tar_bytes, mode="w:gz") as tar:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    with zipfile.ZipFile(path, "w") as outer:
+        outer.writestr(inner, tar_bytes.getvalue())
+    return path
+
+
+def small_network(input_shape=(32, 32, 3), classes=2, scaling=None):
+    """Stands in for ResNet50 where a test is about the training around it."""
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs)
+    x = keras.layers.Conv2D(4, 3, strides=4, name="conv1_conv")(x)
+    x = keras.layers.BatchNormalization(name="block_3_bn")(x)
+    x = keras.layers.Activation("relu")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, keras.layers.Dense(classes, "softmax", name="predictions")(x))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_folder(tmp_path / "pictures")
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Replaces the network by a small one."""
+    from helpers import training
+
+    monkeypatch.setattr(training, "ResNet50", small_network)
