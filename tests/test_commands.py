@@ -1,0 +1,287 @@
+"""train.py and predict.py as typed: answers, and one clear line with exit code 2 for bad input."""
+
+import errno
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from conftest import archive_of, picture, small_network, write_folder
+
+import predict
+import train
+from helpers import data, training
+from helpers.data import ROOT
+
+
+@pytest.fixture
+def model(tmp_path, small):
+    """A folder with a small model of two classes."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    training.save_float16(small_network((32, 32, 3), 2), folder / training.WEIGHTS)
+    card = {"class_names": ["blue", "green"], "image_size": 32, "scaling": "-1..1"}
+    training.save_card(folder, card)
+    return folder
+
+
+def refused(capsys, main, arguments):
+    """Runs a command that must fail; returns its one line."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    errors = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert errors.count("\n") == 1 and "Traceback" not in errors, errors
+    assert errors.startswith(("train.py: ", "predict.py: "))
+    return errors
+
+
+# --- predict.py
+
+
+def run_predict(capsys, *arguments):
+    with pytest.raises(SystemExit) as stop:
+        predict.main([str(argument) for argument in arguments])
+    assert stop.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_predict_prints_aligned_lines(capsys, model, tmp_path):
+    names = ["a name with spaces.png", "ünïcode 图.jpg"]
+    for name in names:
+        picture().save(tmp_path / name)
+    output = run_predict(capsys, *(tmp_path / n for n in names), "--model", model).splitlines()
+    assert [output[0], output[3]] == [str(tmp_path / name) for name in names]
+    assert len(output) == 6 and len({line.index("%") for line in output if "%" in line}) == 1
+
+
+def test_predict_takes_folders_and_prints_json(capsys, model, folder):
+    output = json.loads(run_predict(capsys, folder / "blue", "--model", model, "--json"))
+    assert [os.path.basename(row["file"]) for row in output] == [
+        f"image_{i:04}.jpg" for i in range(6)
+    ]
+    for row in output:
+        probabilities = [guess["probability"] for guess in row["predictions"]]
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+    one = json.loads(run_predict(capsys, folder / "blue", "--model", model, "--json", "--top", 1))
+    assert all(len(row["predictions"]) == 1 for row in one)
+
+
+def test_a_bad_picture_among_good_ones_costs_only_itself(capsys, model, folder):
+    (folder / "blue" / "zz.txt").write_text("no picture")
+    with pytest.raises(SystemExit) as stop:
+        predict.main([str(folder / "blue"), "--model", str(model)])
+    captured = capsys.readouterr()
+    assert stop.value.code == 2
+    assert captured.out.count("image_") == 6 and captured.err.count("\n") == 1
+
+
+def jpeg(path, cut=None):
+    content = io.BytesIO()
+    picture(size=(200, 200)).save(content, "jpeg")
+    path.write_bytes(content.getvalue()[:cut])
+
+
+def cut_weights(model):
+    path = model / training.WEIGHTS
+    path.write_bytes(path.read_bytes()[:900])
+
+
+def other_classes(model):
+    card = json.loads((model / training.CARD).read_text())
+    (model / training.CARD).write_text(json.dumps(card | {"class_names": ["a", "b", "c"]}))
+
+
+# name: (what is done first with the picture's path and the model's folder, flags, message)
+BAD_FOR_PREDICT = {
+    "missing file": (lambda p, m: None, [], "no such file"),
+    "empty file": (lambda p, m: p.write_bytes(b""), [], "not a picture"),
+    "empty folder": (lambda p, m: p.mkdir(), [], "holds no file"),
+    "text named .jpg": (lambda p, m: p.write_text("hello"), [], "not a picture"),
+    "truncated JPEG": (lambda p, m: jpeg(p, 2000), [], "damaged"),
+    "no such model": (lambda p, m: jpeg(p), ["--model", "nowhere"], "No trained model"),
+    "corrupt card": (lambda p, m: (m / "card.json").write_text("{"), [], "is damaged"),
+    "corrupt weights": (lambda p, m: cut_weights(m), [], "is damaged or not the one"),
+    "weights that do not fit the card": (lambda p, m: other_classes(m), [], "does not fit"),
+    "missing weights": (lambda p, m: (m / training.WEIGHTS).unlink(), [], "is missing"),
+    "--top 0": (lambda p, m: jpeg(p), ["--top", "0"], "must be 1 or more"),
+    "--top many": (lambda p, m: jpeg(p), ["--top", "many"], "invalid int value"),
+    "unknown flag": (lambda p, m: jpeg(p), ["--colour"], "unrecognized arguments"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FOR_PREDICT)
+def test_bad_input_of_predict(capsys, model, tmp_path, case):
+    prepare, flags, message = BAD_FOR_PREDICT[case]
+    path = tmp_path / "picture.jpg"
+    prepare(path, model)
+    assert message in refused(capsys, predict.main, [path, "--model", model, *flags])
+
+
+def test_no_picture_at_all(capsys):
+    assert "required: PICTURE" in refused(capsys, predict.main, [])
+
+
+# --- train.py
+
+FLAGS = ["--image-size", "32", "--epochs", "1", "--batch-size", "4", "--precision", "float32"]
+
+
+def one_class(folder):
+    for file in (folder / "green").iterdir():
+        file.unlink()
+    (folder / "green").rmdir()
+
+
+def only_text(folder):
+    for file in (folder / "green").iterdir():
+        file.write_text("no picture")
+
+
+BAD_FOR_TRAIN = {
+    "--epochs 0": (None, ["--epochs", "0"], "'0' is not a number of 1 or more"),
+    "--epochs many": (None, ["--epochs", "many"], "'many' is not a number of 1 or more"),
+    "--batch-size 1": (None, ["--batch-size", "1"], "not a number of 2 or more"),
+    "--image-size 8": (None, ["--image-size", "8"], "not a number of 32 or more"),
+    "--learning-rate nan": (None, ["--learning-rate", "nan"], "not a number"),
+    "--learning-rate -1": (None, ["--learning-rate=-1"], "not a number of 0 or more"),
+    "--label-smoothing 2": (None, ["--label-smoothing", "2"], "must be below 1"),
+    "--smallest-crop 2": (None, ["--smallest-crop", "2"], "must be 1 or less"),
+    "--precision half": (None, ["--precision", "half"], "invalid choice"),
+    "unknown flag": (None, ["--gpu"], "unrecognized arguments"),
+    "unknown data": (None, ["--data", "imagenet"], "no such folder"),
+    "one class": (one_class, [], "two or more are needed"),
+    "a class of no pictures": (only_text, [], "no picture that can be read"),
+    "too few pictures": (None, ["--per-class", "6"], "Class 'blue' has 6 pictures, too few"),
+    "all for validation": (None, ["--per-class", "3", "--validation", "3"], "too few"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FOR_TRAIN)
+def test_bad_input_of_train(capsys, small, folder, tmp_path, case):
+    prepare, flags, message = BAD_FOR_TRAIN[case]
+    if prepare:
+        prepare(folder)
+    arguments = ["--data", folder, "--out", tmp_path / "out", *FLAGS, *flags]
+    assert message in refused(capsys, train.main, arguments)
+    assert not (tmp_path / "out" / training.CARD).exists()
+
+
+def test_an_empty_data_folder(capsys, tmp_path):
+    (tmp_path / "empty").mkdir()
+    arguments = ["--data", tmp_path / "empty", "--out", tmp_path / "out"]
+    assert "0 class folders" in refused(capsys, train.main, arguments)
+
+
+def test_out_that_is_a_file(capsys, folder, tmp_path):
+    (tmp_path / "out").write_text("kept")
+    arguments = ["--data", folder, "--out", tmp_path / "out"]
+    assert "Cannot make the folder" in refused(capsys, train.main, arguments)
+    assert (tmp_path / "out").read_text() == "kept"
+
+
+def test_no_network(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("CALTECH101_URL", "http://127.0.0.1:1/caltech-101.zip")
+    arguments = ["--data-dir", tmp_path / "data", "--out", tmp_path / "out"]
+    line = refused(capsys, train.main, arguments)
+    assert str(tmp_path / "data" / "caltech-101.zip") in line and "--data sample" in line
+
+
+def test_a_file_that_is_not_caltech101(capsys, tmp_path):
+    (tmp_path / "caltech-101.zip").write_bytes(b"something")
+    arguments = ["--data-dir", tmp_path, "--out", tmp_path / "out"]
+    assert "is not the official" in refused(capsys, train.main, arguments)
+    assert (tmp_path / "caltech-101.zip").read_bytes() == b"something"
+
+
+def test_an_archive_that_leads_outside(capsys, tmp_path, monkeypatch):
+    archive = archive_of(tmp_path / "caltech-101.zip", {"../outside.txt": b"x"})
+    monkeypatch.setenv("CALTECH101_SHA256", training.digest(archive))
+    arguments = ["--data-dir", tmp_path, "--out", tmp_path / "out"]
+    assert "not safe to extract" in refused(capsys, train.main, arguments)
+    assert not (tmp_path.parent / "outside.txt").exists()
+
+
+@pytest.mark.parametrize("when", [2, 3])
+def test_a_full_disk_loses_nothing(capsys, small, folder, tmp_path, monkeypatch, when):
+    writes = []
+
+    def fsync(file):
+        writes.append(file)
+        if len(writes) >= when:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(data.os, "fsync", fsync)
+    arguments = ["--data", folder, "--out", tmp_path / "out", *FLAGS]
+    assert "No space left on device" in refused(capsys, train.main, arguments)
+    assert not list((tmp_path / "out").glob("part-*"))
+    monkeypatch.undo()
+    monkeypatch.setattr(training, "ResNet50", small_network)
+    train.main([str(argument) for argument in arguments])  # with room again, it goes on
+    assert (tmp_path / "out" / training.CARD).exists()
+    assert ("Going on after epoch 1" in capsys.readouterr().out) == (when == 3)
+
+
+def test_a_corrupt_checkpoint(capsys, small, folder, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / training.CHECKPOINT).write_bytes(b"half a file")
+    arguments = ["--data", folder, "--out", tmp_path / "out", *FLAGS]
+    assert "--restart" in refused(capsys, train.main, arguments)
+    train.main([str(argument) for argument in [*arguments, "--restart"]])
+
+
+def test_skipped_files_are_counted_and_named_and_streaming_works(capsys, small, folder, tmp_path):
+    (folder / "blue" / "broken.jpg").write_bytes(b"")
+    out = tmp_path / "out"
+    train.main(["--data", str(folder), "--out", str(out), *FLAGS, "--no-cache"])
+    output = capsys.readouterr().out
+    assert "Skipped 1 files" in output and "broken.jpg" in output
+    assert "Test: accuracy" in output
+
+
+# --- as processes, and the files around them
+
+
+def run(*command):
+    return subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_no_log_noise_and_no_traceback():
+    done = run("predict.py", "nowhere.jpg", "--model", "nowhere")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and done.stdout == "", done.stderr
+
+
+def test_help_does_not_wait_for_tensorflow():
+    done = run("-X", "importtime", "train.py", "--help")
+    assert done.returncode == 0 and "--data sample" in done.stdout
+    assert "tensorflow" not in done.stderr
+
+
+def test_environment_and_requirements_agree():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["dependencies"][-1] == {"pip": pins}
+    assert "python=3.11" in environment["dependencies"]
+    assert all(pin.count("==") == 1 for pin in pins)
+    named = {pin.split("==")[0] for pin in pins}
+    assert {"jupyterlab", "tensorflow", "numpy", "matplotlib", "seaborn", "nbval"} <= named
+
+
+def test_the_recipes_name_flags_that_exist():
+    for name in train.RECIPES:
+        args = train.parse_arguments(["--data", name])
+        for flag, value in train.RECIPES[name].items():
+            assert getattr(args, flag) == value
+
+
+def test_per_class_defaults_follow_the_data(tmp_path):
+    assert train.parse_arguments([]).per_class == 30
+    assert train.parse_arguments(["--data", str(write_folder(tmp_path / "x"))]).per_class is None
