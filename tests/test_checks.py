@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from helpers import checks, resnet
+from helpers import checks, measure, resnet
 from helpers.checks import mistakes
 
 RIGHT = [
@@ -236,34 +236,38 @@ def test_the_verdict_is_one_line_after_what_the_learner_prints(capsys):
 # ---------------------------------------------------------------- the last gamma, the Jacobian
 
 
-def change(layer, **values):
+def parts(block, kind):
+    return [layer for layer in block.layers if isinstance(layer, kind)]
+
+
+def change(number, kind=layers.BatchNormalization, **values):
     def zero_last_gamma(block):
         for name, value in values.items():
-            variable = getattr(block.get_layer(f"identity_block_{layer}"), name)
+            variable = getattr(parts(block, kind)[number], name)
             variable.assign(np.full(variable.shape, value))
 
     return zero_last_gamma
 
 
 def all_gammas(block):
-    for number in "123":
-        change(f"{number}_bn", gamma=0)(block)
+    for number in range(3):
+        change(number, gamma=0)(block)
 
 
 def on_a_copy(block):
-    block.get_layer("identity_block_3_bn").get_weights()[0][:] = 0
+    parts(block, layers.BatchNormalization)[2].get_weights()[0][:] = 0
 
 
 @pytest.mark.parametrize(
     ("answer", "word"),
     [
-        (change("1_bn", gamma=0), "That is the first"),
-        (change("2_bn", gamma=0), "That is the middle"),
-        (change("3_bn", gamma=1.5), "not to 0"),
-        (change("3_bn", beta=0), "only shifts"),
-        (change("3_bn", gamma=0, beta=1), "not to 0"),
-        (change("3_bn", gamma=0, moving_variance=0), "moving_variance too"),
-        (change("3_conv", kernel=0), "kernel has changed"),
+        (change(0, gamma=0), "That is the first"),
+        (change(1, gamma=0), "That is the middle"),
+        (change(2, gamma=1.5), "not to 0"),
+        (change(2, beta=0), "only shifts"),
+        (change(2, gamma=0, beta=1), "not to 0"),
+        (change(2, gamma=0, moving_variance=0), "moving_variance too"),
+        (change(2, layers.Conv2D, kernel=0), "kernel has changed"),
         (all_gammas, "Every gamma"),
         (on_a_copy, "Nothing in the block has changed"),
     ],
@@ -274,8 +278,8 @@ def test_a_wrong_gamma_is_named(answer, word):
 
 
 def test_the_last_gamma_alone_or_with_its_beta_is_right():
-    assert checks.zero_last_gamma.verdict(change("3_bn", gamma=0))[0] == "right"
-    assert checks.zero_last_gamma.verdict(change("3_bn", gamma=0, beta=0))[0] == "right"
+    assert checks.zero_last_gamma.verdict(change(2, gamma=0))[0] == "right"
+    assert checks.zero_last_gamma.verdict(change(2, gamma=0, beta=0))[0] == "right"
 
 
 def jacobian(target=lambda f, x: x + f(x), finish=lambda tape, y, x: tape.jacobian(y, x)):
@@ -313,3 +317,308 @@ def test_a_right_jacobian_is_accepted():
     assert checks.residual_jacobian.verdict(jacobian())[0] == "right"
     branch = jacobian(lambda f, x: f(x))
     assert checks.residual_jacobian.verdict(lambda f, x: branch(f, x) + np.eye(3))[0] == "right"
+
+
+# ---------------------------------------------------------------- the whole network
+
+PLAN = {
+    "conv2": ((64, 64, 256), 3, 1),
+    "conv3": ((128, 128, 512), 4, 2),
+    "conv4": ((256, 256, 1024), 6, 2),
+    "conv5": ((512, 512, 2048), 3, 2),
+}
+
+
+def network(
+    plan=PLAN,
+    stem=resnet.stem,
+    scale=(1 / 127.5, -1),
+    first=resnet.convolutional_block,
+    other=resnet.identity_block,
+    pool=layers.GlobalAveragePooling2D,
+    end="softmax",
+):
+    """A learner's function that builds ResNet-50, or a wrong one."""
+
+    def my_resnet50(input_shape=(64, 64, 3), classes=101):
+        inputs = keras.Input(input_shape)
+        x = stem(layers.Rescaling(*scale)(inputs) if scale else inputs)
+        for name, (filters, blocks, strides) in plan.items():
+            x = first(x, filters, strides=strides, name=f"{name}_1")
+            for number in range(2, blocks + 1):
+                x = other(x, filters, name=f"{name}_{number}")
+        return keras.Model(inputs, layers.Dense(classes, end)(pool()(x)))
+
+    return my_resnet50
+
+
+def own_stem(x, conv_padding="valid", pool=layers.MaxPooling2D, size=7, strides=2):
+    if conv_padding == "valid":
+        x = layers.ZeroPadding2D(3)(x)
+    x = layers.Conv2D(64, size, strides, padding=conv_padding)(x)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    return pool(3, 2)(layers.ZeroPadding2D(1)(x)) if pool else x
+
+
+def with_stage(name, filters=None, blocks=None, strides=None):
+    wanted = (filters, blocks, strides)
+    changed = tuple(new or old for new, old in zip(wanted, PLAN[name], strict=True))
+    return PLAN | {name: changed}
+
+
+def version_15(x, filters, kernel_size=3, strides=2, name=None):
+    return v15()(x, filters, kernel_size, strides)
+
+
+def projecting(x, filters, kernel_size=3, name=None):
+    return resnet.convolutional_block(x, filters, strides=1, name=name)
+
+
+def no_last_relu(x, filters, kernel_size=3, name=None):
+    block = catalogue.mutated(catalogue.IDENTITY, [catalogue.OUT, "    return y\n"])
+    return block(x, filters, kernel_size)
+
+
+def biasless(x, filters, kernel_size=3, name=None):
+    mistake = catalogue.WRONG_IDENTITY["no bias"]
+    return catalogue.mutated(catalogue.IDENTITY, mistake[1:])(x, filters, kernel_size)
+
+
+WRONG_NETWORKS = [
+    (network(with_stage("conv3", blocks=3)), "conv3: 3 blocks instead of 4"),
+    (network(with_stage("conv5", blocks=4)), "conv5: 4 blocks instead of 3"),
+    (network(with_stage("conv2", strides=2)), "conv2 ends with maps of 4x6 instead of 8x12"),
+    (network(with_stage("conv5", strides=1)), "conv5 ends with maps of 2x3 instead of 1x2"),
+    (network(with_stage("conv4", filters=(128, 128, 1024))), "conv4: its 3x3 convolutions have"),
+    (network(with_stage("conv4", filters=(256, 256, 512))), "conv4: the projection (1x1"),
+    (network({k: PLAN[k] for k in ("conv2", "conv3", "conv4")}), "conv5 is missing"),
+    (network(PLAN | {"conv6": ((9, 9, 9), 1, 1)}), "After conv5 comes another stage"),
+    (network(first=version_15), "conv3: the stride sits in"),
+    (network(other=projecting), "conv2: 2 projections too many"),
+    (network(other=no_last_relu), "Give your blocks to their own checks"),
+    (network(other=biasless), "layers have a bias"),
+    (network(stem=lambda x: own_stem(x, pool=None)), "or the pooling before it"),
+    (network(stem=lambda x: own_stem(x, "same")), 'conv1: padding="same"'),
+    (network(stem=lambda x: own_stem(x, pool=layers.AveragePooling2D)), "takes the average"),
+    (network(stem=lambda x: own_stem(x, "same", size=3)), "the first convolution is 3x3"),
+    (network(stem=lambda x: own_stem(x, strides=1)), "has not stride 2"),
+    (network(scale=None), "not scaled"),
+    (network(scale=(1 / 255,)), "scaled to 0..1"),
+    (network(end=None), "has no softmax"),
+    (network(end="sigmoid"), "sigmoid instead of softmax"),
+    (network(pool=layers.GlobalMaxPooling2D), "takes the maximum"),
+    (network(pool=layers.Flatten), "dense layers read 4096"),
+    (
+        lambda input_shape=(64, 64, 3), classes=101: network()((64, 64, 3), classes),
+        "input_shape is",
+    ),
+    (lambda input_shape=(64, 64, 3), classes=101: network()(input_shape, 101), "for classes=7"),
+    (lambda input_shape=(64, 64, 3), classes=101: keras.Input((2,)), "returns a KerasTensor"),
+    (lambda input_shape=(64, 64, 3), classes=101: keras.Sequential(), "keras.Model(inputs, out"),
+]
+
+
+@pytest.mark.parametrize(("answer", "word"), WRONG_NETWORKS, ids=lambda value: str(value)[:40])
+def test_the_first_stage_that_differs_is_named(answer, word):
+    status, sentence = checks.resnet50.verdict(answer)
+    assert (status, word in sentence) == ("wrong", True), sentence
+
+
+@pytest.mark.filterwarnings("ignore:a warning of the learner")
+def test_right_networks_are_accepted_and_left_as_they_were():
+    assert checks.resnet50.verdict(resnet.ResNet50)[0] == "right"
+    assert (
+        checks.resnet50.verdict(network(stem=own_stem, first=catalogue.c_talkative))[0] == "right"
+    )
+    model = resnet.ResNet50((40, 64, 3), classes=3)
+    before = model.get_weights()
+    assert checks.resnet50.verdict(model)[0] == "right"
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def model_of(block, input_shape, filters, **options):
+    x = keras.Input(input_shape)
+    return keras.Model(x, block(x, filters, **options))
+
+
+@pytest.mark.parametrize(
+    ("filters", "kernel_size"), [((64, 64, 256), 3), ((128, 128, 512), 3), ((6, 10, 7), 5)]
+)
+def test_numbers_of_an_identity_block_are_those_of_the_real_one(filters, kernel_size):
+    shape = (12, 10, filters[2])
+    model = model_of(resnet.identity_block, shape, filters, kernel_size=kernel_size)
+    about = {"filters": filters, "kernel_size": kernel_size}
+    check = checks.parameters_of_identity_block
+    assert check.verdict(model.count_params(), **about)[0] == "right"
+    about |= {"input_shape": shape, "strides": None}
+    check = checks.multiply_adds_of_block
+    assert check.verdict(measure.multiply_adds(model), **about)[0] == "right"
+
+
+@pytest.mark.parametrize(
+    ("shape", "filters", "kernel_size", "strides"),
+    [
+        ((56, 56, 256), (128, 128, 512), 3, 2),
+        ((16, 16, 64), (64, 64, 256), 3, 1),
+        ((9, 7, 5), (3, 4, 6), 5, 3),
+    ],
+)
+def test_numbers_of_a_convolutional_block_are_those_of_the_real_one(
+    shape, filters, kernel_size, strides
+):
+    options = {"kernel_size": kernel_size, "strides": strides}
+    model = model_of(resnet.convolutional_block, shape, filters, **options)
+    about = {"input_shape": shape, "filters": filters, **options}
+    check = checks.multiply_adds_of_block
+    assert check.verdict(measure.multiply_adds(model), **about)[0] == "right"
+    projection = model.get_layer("convolutional_block_0_conv")
+    counted = projection.count_params() + 4 * filters[2]
+    about = {"channels": shape[2], "filters": filters}
+    assert checks.parameters_of_shortcut.verdict(counted, **about)[0] == "right"
+    counted = measure.layer_multiply_adds(projection)
+    about = {"input_shape": shape, "filters": filters[2], "kernel_size": 1, "strides": strides}
+    assert checks.multiply_adds_of_convolution.verdict(counted, **about)[0] == "right"
+    about = {"input_shape": (None, *shape), "filters": filters, "strides": strides}
+    assert checks.output_shape.verdict(model.output_shape, **about)[0] == "right"
+
+
+def test_numbers_of_the_network_are_those_of_the_real_one():
+    model = resnet.ResNet50(classes=6)
+    trained = sum(np.prod(v.shape) for v in model.trainable_variables)
+    total = model.count_params()
+    assert checks.parameters_of_resnet50.verdict(total)[0] == "right"
+    assert checks.non_trainable_parameters.verdict(total - trained)[0] == "right"
+    assert "trainable" in checks.parameters_of_resnet50.verdict(trained)[1]
+    assert "trainable parameters (6" in checks.non_trainable_parameters.verdict(trained)[1]
+    head = model.get_layer("predictions").count_params()
+    assert checks.parameters_of_head.verdict(head)[0] == "right"
+    projections = [layer for layer in model.layers if layer.name.endswith("_0_conv")]
+    weighted = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    assert checks.weighted_layers.verdict(len(weighted) - len(projections))[0] == "right"
+    assert "four projections" in checks.weighted_layers.verdict(len(weighted))[1]
+    table = measure.ledger(model)
+    fields = {
+        "stage_with_most_parameters": "parameters",
+        "stage_with_most_multiply_adds": "multiply-adds",
+    }
+    for name, column in fields.items():
+        assert getattr(checks, name).verdict(table[column].idxmax())[0] == "right"
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "word"),
+    [
+        (checks.parameters_of_identity_block, 71_168, "biases are missing"),
+        (checks.parameters_of_identity_block, 70_016, "BatchNormalizations are missing"),
+        (checks.parameters_of_identity_block, 69_632, "kernels only"),
+        (checks.parameters_of_identity_block, 70_784, "with two vectors"),
+        (checks.parameters_of_identity_block, 70_400, "four vectors, not two"),
+        (checks.parameters_of_identity_block, 38_784, "counted as 1x1"),
+        (checks.parameters_of_identity_block, 46_976, "kernel_size squared"),
+        (checks.parameters_of_identity_block, 333_696, "All three kernels"),
+        (checks.parameters_of_identity_block, 59_264, "input has f3"),
+        (checks.parameters_of_identity_block, 138_368, "A projection was counted"),
+        (checks.parameters_of_identity_block, 53_888, "third convolution is missing"),
+        (checks.parameters_of_identity_block, 70_528, "third BatchNormalization is missing"),
+        (checks.parameters_of_identity_block, 1, "too small"),
+        (checks.parameters_of_identity_block, 1e9, "too large"),
+        (checks.parameters_of_shortcut, 133_120, "bias is missing"),
+        (checks.parameters_of_shortcut, 131_584, "BatchNormalization is missing"),
+        (checks.parameters_of_shortcut, 131_072, "kernel alone"),
+        (checks.parameters_of_shortcut, 132_608, "with two vectors"),
+        (checks.parameters_of_shortcut, 1_182_208, "counted as 3x3"),
+        (checks.parameters_of_shortcut, 33_408, "given f1 filters"),
+        (checks.parameters_of_shortcut, 68_096, "given f1 input channels"),
+        (checks.parameters_of_shortcut, 264_704, "given f3 input channels"),
+        (checks.parameters_of_shortcut, 35_328, "divided by the strides"),
+        (checks.multiply_adds_of_convolution, 4 * 25_690_112, "stride is forgotten"),
+        (checks.multiply_adds_of_convolution, 2 * 25_690_112, "one direction"),
+        (checks.multiply_adds_of_convolution, 2 * 25_690_112, "Or else: Multiplications and"),
+        (checks.multiply_adds_of_convolution, 256 * 128, "number of weights"),
+        (checks.multiply_adds_of_convolution, 257 * 128, "number of parameters"),
+        (checks.multiply_adds_of_convolution, 28 * 28 * 128, "input channels are forgotten"),
+        (checks.multiply_adds_of_convolution, 28 * 28 * 256, "filters are forgotten"),
+        (checks.multiply_adds_of_convolution, 28 * 28 * 257 * 128, "biases were counted"),
+        (checks.multiply_adds_of_block, 4 * 295_436_288, "stride is forgotten"),
+        (checks.multiply_adds_of_block, 192_675_840, "shortcut is forgotten"),
+        (checks.multiply_adds_of_block, 4 * 192_675_840, "stride and the shortcut"),
+        (checks.multiply_adds_of_block, 372_506_624, "first convolution was counted"),
+        (checks.multiply_adds_of_block, 603_717_632, "shortcut's convolution was counted"),
+        (checks.multiply_adds_of_block, 680_787_968, "Both convolutions"),
+        (checks.multiply_adds_of_block, 2 * 295_436_288, "one direction"),
+        (checks.multiply_adds_of_block, 376_832, "number of weights"),
+        (checks.multiply_adds_of_block, 2 * 295_436_288, "counted apart"),
+        (checks.multiply_adds_of_block, 244_056_064, "third convolution is missing"),
+        (checks.receptive_field, 6, "added up"),
+        (checks.receptive_field, 9, "multiplied"),
+        (checks.receptive_field, 3, "last layer's own"),
+        (checks.receptive_field, 25, "area"),
+        (checks.receptive_field, 4, "middle pixel"),
+        (checks.gradient_through_blocks, 1e-10, "plain network"),
+        (checks.gradient_through_blocks, 1 + 1e-10, "belongs to each block"),
+        (checks.gradient_through_blocks, 2, "slopes were added up"),
+        (checks.gradient_through_blocks, 11, "factors were added up"),
+        (checks.gradient_through_blocks, 1.1, "one block"),
+        (checks.unread_pixels, 0.25, "share of pixels that are read"),
+        (checks.unread_pixels, 0.5, "one direction"),
+        (checks.unread_pixels, 0, "v1.5"),
+        (checks.unread_pixels, 75, "per cent"),
+        (checks.weighted_layers, 53, "every convolution"),
+        (checks.weighted_layers, 54, "four projections"),
+        (checks.weighted_layers, 49, "dense layer at the end"),
+        (checks.weighted_layers, 107, "BatchNormalization as well"),
+        (checks.non_trainable_parameters, 106_240, "all four vectors"),
+        (checks.non_trainable_parameters, 26_560, "one vector"),
+        (checks.non_trainable_parameters, 0, "Nothing is frozen"),
+        (checks.parameters_of_resnet50, 23_600_000, "bias of the last layer"),
+        (checks.parameters_of_resnet50, 23_587_712, "last layer is missing"),
+        (checks.parameters_of_resnet50, 25_636_712, "1,000 classes"),
+        (checks.parameters_of_head, 12_288, "bias is missing"),
+        (checks.parameters_of_head, 49_158, "flattened"),
+        (checks.output_shape, (1, 56, 56, 512), "strides are forgotten"),
+        (checks.output_shape, (1, 28, 28, 256), "channels are the input's"),
+        (checks.output_shape, (1, 28, 28, 128), "channels are f1"),
+        (checks.output_shape, (1, 28, 28, 1024), "twice f3"),
+        (checks.output_shape, (1, 14, 14, 512), "counted twice"),
+        (checks.output_shape, [1, 28, 56, 512], "height only"),
+        (checks.output_shape, (1, 512, 28, 28), "come last"),
+        (checks.output_shape, (28, 28, 512), "number of pictures"),
+        (checks.output_shape, (1, 2, 3), "four sizes"),
+        (checks.why_deeper_is_worse, "a", "overfits"),
+        (checks.why_deeper_is_worse, " B)", "not small"),
+        (checks.why_deeper_is_worse, 5, "Choose one of a, b, c"),
+        (checks.stage_with_most_parameters, "conv4", "most blocks"),
+        (checks.stage_with_most_multiply_adds, 5, "few positions"),
+        (checks.stage_with_most_multiply_adds, "the last", "name of a stage"),
+    ],
+)
+def test_each_slip_has_its_sentence(check, answer, word):
+    status, sentence = check.verdict(answer)
+    assert (status, word in sentence) == ("wrong", True), sentence
+
+
+@pytest.mark.parametrize(
+    "answer", ["many", [1, 2], {}, float("nan"), float("inf"), object, b"x", ""]
+)
+@pytest.mark.parametrize("check", VALUE_CHECKS, ids=name_of)
+def test_an_answer_of_another_kind_is_wrong_in_one_line(check, answer):
+    status, sentence = check.verdict(answer)
+    assert status == "wrong"
+    assert "\n" not in sentence
+    assert "could not be checked" not in sentence
+
+
+@pytest.mark.parametrize("answer", [5, 5.0, "5", " 5 ", np.int64(5), np.array([5]), tf.constant(5)])
+def test_a_number_may_come_in_any_form(answer):
+    assert checks.receptive_field.verdict(answer)[0] == "right"
+
+
+def test_numbers_and_choices_of_a_notebook_s_own():
+    assert checks.number.verdict(9.8, 10, tolerance=0.05)[0] == "right"
+    assert checks.number.verdict(9, 10, slips={9: "One too few."}) == ("wrong", "One too few.")
+    assert checks.choice.verdict("a", "a", {"b": "No."})[0] == "right"
+    assert checks.choice.verdict("b", "a", {"b": "No."}) == ("wrong", "No.")

@@ -213,8 +213,8 @@ def twice_mistake(block, width):
     except Wrong as error:
         if "unique" in str(error):
             return (
-                "Two of your blocks do not fit into one network, as their layers have the same "
-                "fixed names: leave the names away."
+                "Two of your blocks do not fit into one network, as they have layers with the same "
+                "fixed names. Leave the names away, or build them from an argument `name`."
             )
         raise
     one = build(block, (8, 6, width), filters)

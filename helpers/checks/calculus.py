@@ -9,7 +9,6 @@ from helpers.checks.blocks import same
 from helpers.checks.verdict import FUNCTION_TODO, NotDone, call, check, require_function, untouched
 from helpers.resnet import identity_block
 
-# Layers of identity_block, with what the learner may call them.
 PLACES = {"1": "first", "2": "middle", "3": "last"}
 
 
@@ -21,7 +20,7 @@ def zero_last_gamma(change):
     """
     require_function(change, "zero_last_gamma(block)", None)
     x = keras.Input((8, 6, 5))
-    block = keras.Model(x, identity_block(x, (3, 4, 5)))
+    block = keras.Model(x, identity_block(x, (3, 4, 5), name="some"))
     for variable in block.variables:  # as after some training: beta is not 0 either
         if variable.name == "beta":
             variable.assign(mistakes.weight("beta", tuple(variable.shape)))
@@ -36,7 +35,7 @@ def zero_last_gamma(change):
             "Nothing in the block has changed. Change the variable itself, with gamma.assign(...) "
             "or layer.set_weights(...)."
         )
-    places = [path.split("_block_")[1] for path in changed]  # such as "3_bn/gamma"
+    places = [path.removeprefix("some_") for path in changed]  # such as "3_bn/gamma"
     if places in (["3_bn/gamma"], ["3_bn/gamma", "3_bn/beta"]):
         if not any(after[path].any() for path in changed):
             return None

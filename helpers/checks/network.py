@@ -132,7 +132,7 @@ def stage_mistake(seen, expected):
                 if conv == projection:
                     return f"{name}: the projection ({what}) of its first block is missing."
                 return f"{name}: {have[conv]} times {what} instead of {should[conv]} times."
-        extra = [conv for conv in have - should if conv[:3] == (1, made, made)]
+        extra = [conv for conv in have - should if conv == (1, made, made, *projection[3:])]
         if name in STAGES and extra:
             return (
                 f"{name}: {sum(have[conv] for conv in extra)} projections too many. Only the first "
@@ -143,53 +143,56 @@ def stage_mistake(seen, expected):
     return None
 
 
-def compute(line, x, classes):
-    """(output, weights) of ResNet-50 with the first and the last layers of `line`."""
+def compute(line, x, classes, bodies):
+    """(output, weights) of ResNet-50 with the first and the last layers of `line`.
+
+    bodies: what has come out of the stages so far, for each way to begin.
+    """
     stem, head = line.split(" | ")
-    weights = Counter()
-
-    def note(used):
-        weights.update((role, shape) for (_, role), shape in used.items())
-
-    y, used = mistakes.walk(stem, x, {}, False, {})
-    note(used)
-    for filters, blocks, strides in STAGES.values():
-        sizes = dict(zip(("f1", "f2", "f3"), filters, strict=True)) | {"k": 3, "s": strides}
-        for number in range(blocks):
-            block = mistakes.IDENTITY if number else mistakes.CONVOLUTIONAL
-            y, needs = mistakes.compute(block, y, sizes)
-            weights.update(needs)
+    if stem not in bodies:
+        y, used = mistakes.walk(stem, x, {}, False, {})
+        weights = Counter((role, shape) for (_, role), shape in used.items())
+        for filters, blocks, strides in STAGES.values():
+            sizes = dict(zip(("f1", "f2", "f3"), filters, strict=True)) | {"k": 3, "s": strides}
+            for number in range(blocks):
+                block = mistakes.IDENTITY if number else mistakes.CONVOLUTIONAL
+                y, needs = mistakes.compute(block, y, sizes)
+                weights.update(needs)
+        bodies[stem] = y, weights
+    y, weights = bodies[stem]
     y, used = mistakes.walk(head, y, {"classes": classes}, False, {})
-    note(used)
-    return y, weights
+    return y, weights + Counter((role, shape) for (_, role), shape in used.items())
 
 
 @check("stage for stage the network of Table 1, and the same numbers come out.")
 def resnet50(answer):
     """The learner's resnet50(input_shape, classes) -> keras.Model, or such a model."""
     shape, classes = (32, 48, 3), 7
+    example = "resnet50(input_shape=(64, 64, 3), classes=101)"
     if isinstance(answer, keras.Model):
-        model, shape, classes = answer, answer.input_shape[1:], answer.output_shape[-1]
-        if len(shape) != 3 or None in shape or shape[-1] != 3:
-            return f"The model should take pictures (h, w, 3). It takes {shape}."
+        model = answer
     else:
-        example = "resnet50(input_shape=(64, 64, 3), classes=101)"
         require_function(answer, example, input_shape=shape, classes=classes)
         model = call(answer, input_shape=shape, classes=classes)
-        if model is None or model is ...:
-            raise NotDone(FUNCTION_TODO)
-        if not isinstance(model, keras.Model):
-            return (
-                f"Your function returns a {type(model).__name__}; it should return "
-                "keras.Model(inputs, outputs)."
-            )
-        if tuple(model.input_shape[1:]) != shape:
-            return f"input_shape is ignored: asked for {shape}, got {model.input_shape[1:]}."
-        if model.output_shape != (None, classes):
-            return (
-                f"The output has shape {model.output_shape} instead of (None, {classes}) for "
-                f"classes={classes}: average the maps, then one number a class."
-            )
+    if model is None or model is ...:
+        raise NotDone(FUNCTION_TODO)
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        return (
+            f"Your function returns a {type(model).__name__}; it should return "
+            "keras.Model(inputs, outputs)."
+        )
+    takes, gives = model.inputs[0].shape[1:], model.outputs[0].shape
+    if model is answer:
+        shape, classes = takes, gives[-1]
+        if len(shape) != 3 or None in shape or shape[-1] != 3:
+            return f"The model should take pictures (h, w, 3). It takes {shape}."
+    if tuple(takes) != tuple(shape):
+        return f"input_shape is ignored: asked for {shape}, got {tuple(takes)}."
+    if tuple(gives) != (None, classes):
+        return (
+            f"The output has shape {tuple(gives)} instead of (None, {classes}) for "
+            f"classes={classes}: average the maps, then one number a class."
+        )
     kept = [v.numpy() for v in model.variables]
     try:
         return network_mistake(model, shape, classes)
@@ -205,11 +208,12 @@ def network_mistake(model, shape, classes):
     output, seen = watch_convolutions(model, x)
     if wrong := stage_mistake(seen, expected_convolutions(*shape[:2])):
         return wrong
-    right, right_weights = compute(NETWORK, x, classes)
+    bodies = {}
+    right, right_weights = compute(NETWORK, x, classes, bodies)
     if weights == right_weights and same(right, output):
         return None
     for edits, sentence in NETWORK_MISTAKES.items():
-        wrong, wrong_weights = compute(mistakes.edited(NETWORK, edits), x, classes)
+        wrong, wrong_weights = compute(mistakes.edited(NETWORK, edits), x, classes, bodies)
         if weights == wrong_weights and same(wrong, output):
             return sentence
     have, should = (Counter(role for role, _ in w.elements()) for w in (weights, right_weights))
