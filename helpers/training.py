@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import time
+import warnings
 from pathlib import Path
 
 import h5py
@@ -61,7 +62,10 @@ def new_network(size, classes, imagenet, precision):
     except Exception as error:
         if not imagenet:
             raise
-        raise UserError(f"The ImageNet weights could not be had ({error}).") from error
+        raise UserError(
+            f"The ImageNet weights could not be had ({' '.join(str(error).split())}): check the "
+            "connection, or leave out --imagenet."
+        ) from error
     finally:
         keras.config.set_dtype_policy("float32")
 
@@ -385,7 +389,8 @@ def load_model(name):
         raise UserError(f"{weights} is damaged or not the one its card names: fetch both anew.")
     model = float32_network(card["image_size"], len(card["class_names"]), card["scaling"])
     try:
-        model.load_weights(weights)
+        with warnings.catch_warnings(action="ignore"):  # Keras warns, then raises
+            model.load_weights(weights)
     except Exception as error:  # h5py and Keras raise many kinds
         raise UserError(f"{weights} does not fit its card: fetch both anew.") from error
     return model, card

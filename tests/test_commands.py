@@ -191,6 +191,15 @@ def test_no_network(capsys, tmp_path, monkeypatch):
     assert str(tmp_path / "data" / "caltech-101.zip") in line and "--data sample" in line
 
 
+def test_no_imagenet_weights(capsys, small, folder, tmp_path, monkeypatch):
+    def unreachable(input_shape, classes):
+        raise Exception("URL fetch failure\non somewhere")  # as keras.utils.get_file raises
+
+    monkeypatch.setattr(training, "imagenet_resnet50", unreachable)
+    arguments = ["--data", folder, "--out", tmp_path / "out", *FLAGS, "--imagenet"]
+    assert "leave out --imagenet" in refused(capsys, train.main, arguments)
+
+
 def test_a_file_that_is_not_caltech101(capsys, tmp_path):
     (tmp_path / "caltech-101.zip").write_bytes(b"something")
     arguments = ["--data-dir", tmp_path, "--out", tmp_path / "out"]

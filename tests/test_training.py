@@ -149,6 +149,13 @@ def test_weight_decay_spares_biases_and_batch_norm():
     assert decayed == {"kernel"}
 
 
+def test_a_network_gets_the_scaling_that_its_card_names():
+    kinds = {"-1..1": keras.layers.Rescaling, "imagenet": keras.layers.Normalization}
+    for scaling, kind in kinds.items():
+        model = training.float32_network(32, 2, scaling)
+        assert type(model.get_layer("scaling")) is kind
+
+
 # --- scores
 
 
