@@ -4,6 +4,8 @@ import errno
 import io
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 
@@ -294,3 +296,31 @@ def test_the_recipes_name_flags_that_exist():
 def test_per_class_defaults_follow_the_data(tmp_path):
     assert train.parse_arguments([]).per_class == 30
     assert train.parse_arguments(["--data", str(write_folder(tmp_path / "x"))]).per_class is None
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+@pytest.mark.parametrize("python", ["false", "no-such-python"])
+def test_an_unsupported_python_is_refused_in_one_line(tmp_path, python):
+    for name in ("Makefile", "requirements.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    done = subprocess.run(
+        ["make", "--silent", "run", f"PYTHON={python}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stdout.count("\n") == 1 and "Python 3.11.4 to 3.13 is needed" in done.stdout
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_the_readme_names_files_that_exist_and_describes_its_pictures():
+    text = (ROOT / "README.md").read_text()
+    links = re.findall(r"(!?)\[([^\]]*)\]\(([^)#]+)\)", text)
+    local = [(bang, words, target) for bang, words, target in links if "://" not in target]
+    assert len(local) > 8
+    for bang, words, target in local:
+        assert (ROOT / target).exists(), target
+        assert not bang or len(words) > 30, f"{target} needs a description"
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        assert f"notebooks/{notebook.name}" in text
