@@ -1,5 +1,7 @@
 """Blocks as learners write them: right ones in many forms, and wrong ones, each a small edit.
 
+`PYTHONPATH=. python tests/blocks_catalogue.py` prints what the checks say about each.
+
 A wrong block is (edits of the source below, a word that its sentence must hold).
 """
 
@@ -9,7 +11,7 @@ import warnings
 import keras
 from keras import layers, ops
 
-from helpers import resnet
+from helpers import checks, resnet
 
 IDENTITY = """
 def block(x, filters, kernel_size=3):
@@ -640,3 +642,18 @@ RIGHT_CONVOLUTIONAL = [
     c_overwritten,
     c_talkative,
 ]
+
+
+def print_sentences():
+    """A Markdown table: each wrong block, and what its check says."""
+    for check, source, wrong in (
+        (checks.identity_block, IDENTITY, WRONG_IDENTITY),
+        (checks.convolutional_block, CONVOLUTIONAL, WRONG_CONVOLUTIONAL),
+    ):
+        print(f"\n| {check.__name__} | sentence |\n|---|---|")
+        for name, (_, *edits) in wrong.items():
+            print(f"| {name} | {check.verdict(mutated(source, edits))[1]} |")
+
+
+if __name__ == "__main__":
+    print_sentences()

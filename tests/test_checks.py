@@ -233,6 +233,14 @@ def test_the_verdict_is_one_line_after_what_the_learner_prints(capsys):
     assert lines[1].startswith("Right: ")
 
 
+def test_checking_leaves_the_random_numbers_of_later_cells_alone():
+    keras.utils.set_random_seed(1)
+    expected = keras.initializers.RandomNormal()((2, 2))
+    keras.utils.set_random_seed(1)
+    checks.identity_block.verdict(resnet.identity_block)
+    np.testing.assert_array_equal(keras.initializers.RandomNormal()((2, 2)), expected)
+
+
 # ---------------------------------------------------------------- the last gamma, the Jacobian
 
 

@@ -5,7 +5,6 @@ stages. If all are as they should be, the output is compared with that of the ne
 text, as for the blocks, to find what is left: scaling, padding, pooling, the last layer.
 """
 
-import itertools
 from collections import Counter
 from unittest import mock
 
@@ -96,7 +95,7 @@ def stage_mistake(seen, expected):
         if not rest:
             return f"{name} is missing: the network ends before it."
         width = rest[0][2]
-        count = len(list(itertools.takewhile(lambda conv: conv[2] == width, rest)))  # noqa: B023
+        count = next((n for n, conv in enumerate(rest) if conv[2] != width), len(rest))
         if count > blocks and rest[blocks][3:] != rest[blocks - 1][3:]:
             count = blocks  # the next stage has the same width
         if width != filters[1]:

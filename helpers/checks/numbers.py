@@ -10,12 +10,9 @@ def as_number(answer):
     if answer is None or answer is ...:
         raise NotDone(VALUE_TODO)
     try:
-        text = (
-            answer.replace(",", "").replace("_", "").replace(" ", "")
-            if (isinstance(answer, str))
-            else answer
-        )
-        value = float(np.asarray(text, dtype="float64").reshape(()))
+        if isinstance(answer, str):
+            answer = answer.replace(",", "").replace("_", "").replace(" ", "")
+        value = float(np.asarray(answer, dtype="float64").reshape(()))
     except (TypeError, ValueError):
         raise Wrong(f"The answer should be one number. Received: {short(answer)}") from None
     if not np.isfinite(value):
@@ -24,6 +21,7 @@ def as_number(answer):
 
 
 def short(answer):
+    """The answer as code, cut to 60 characters."""
     text = " ".join(repr(answer).split())
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -36,7 +34,7 @@ def compare(answer, expected, slips, hint, tolerance=0):
     value = as_number(answer)
 
     def near(number):
-        return abs(value - number) <= max(tolerance * abs(number), 1e-9 * abs(number))
+        return abs(value - number) <= max(tolerance, 1e-9) * abs(number)
 
     if near(expected):
         return None

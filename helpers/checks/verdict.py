@@ -4,6 +4,7 @@ import contextlib
 import functools
 import inspect
 import linecache
+import random
 
 import keras
 from keras import layers
@@ -34,7 +35,7 @@ def check(right):
 
     def decorate(judge):
         def verdict(answer, *rest, **about):
-            policy = keras.config.dtype_policy()
+            policy, state = keras.config.dtype_policy(), random.getstate()
             keras.config.set_dtype_policy("float32")
             try:
                 sentence = judge(answer, *rest, **about)
@@ -45,8 +46,9 @@ def check(right):
                 return "wrong", str(mistake)
             except Exception as error:
                 return "wrong", f"This answer could not be checked: {said(error)}"
-            finally:
+            finally:  # so that what later cells compute does not depend on this exercise
                 keras.config.set_dtype_policy(policy)
+                random.setstate(state)
 
         @functools.wraps(judge)
         def checked(answer, *rest, **about):
