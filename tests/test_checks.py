@@ -155,12 +155,29 @@ def test_dots_left_in_a_block_are_not_done():
     assert checks.identity_block.verdict(block)[0] == "not done"
 
 
+def test_the_line_that_stopped_is_shown():
+    def block(x, filters, kernel_size=3):
+        return layers.Add()([x, filters])
+
+    sentence = checks.identity_block.verdict(block)[1]
+    assert sentence.endswith(": return layers.Add()([x, filters]))"), sentence
+
+
+def test_names_used_twice_are_named():
+    block = with_body(
+        checks.identity_block,
+        "return layers.ReLU(name='relu')(layers.ReLU(name='relu')(x))",
+    )
+    assert "same name" in checks.identity_block.verdict(block)[1]
+
+
 CRASHES = [
     ("return 1 / 0", "ZeroDivisionError"),
     ("raise SystemExit('bye')", "SystemExit: bye"),
     ("return len(3)", "TypeError"),
     ("return (lambda f: f(f))(lambda f: f(f))", "RecursionError"),
     ("return unknown_name", "NameError"),
+    ("return keras.layers.Layer().compute_output_shape((1,))", "NotImplementedError"),
     ("raise BaseExceptionGroup('several', [ValueError()])", "Group"),
 ]
 

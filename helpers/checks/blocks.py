@@ -12,6 +12,7 @@ import functools
 import inspect
 import io
 import itertools
+import re
 import warnings
 from collections import Counter
 
@@ -67,7 +68,9 @@ def build(block, shape, filters, quiet=True, **options):
         return keras.Model(x, y)
     except ValueError as error:
         if "unique" in str(error):
-            raise Wrong(f"Two layers of one block have the same name: {said(error)}") from None
+            raise Wrong(
+                f"Two layers of your block have the same name; give each its own. {said(error)}"
+            ) from None
         raise Wrong("The tensor that your function returns is not made from its input x.") from None
 
 
@@ -165,11 +168,17 @@ def find_mistake(block, line, table, settings):
     return describe(line, first, seen[first])
 
 
+# Layers of these kinds have no place in a block.
+FOREIGN = re.compile(
+    "Pool|Dropout|UpSampling|Dense|Separable|Depthwise|Transpose|LayerNorm|GroupNorm|Noise"
+)
+
+
 def describe(line, setting, seen):
     """What can be said about a block whose mistake is not in the tables."""
     (right, right_weights), (weights, outputs, model) = compute(line, setting), seen
     for layer in model.layers:
-        if any(word in type(layer).__name__ for word in ("Pool", "Dropout", "UpSampling")):
+        if FOREIGN.search(type(layer).__name__):
             return f"The block holds a {type(layer).__name__} layer, which does not belong there."
     for what, these, those in (("lacks", right_weights, weights), ("has", weights, right_weights)):
         for role, shape in these - those:
@@ -204,6 +213,7 @@ def twice_mistake(block, width):
     filters = (width, width, width)
     named = "name" in inspect.signature(block).parameters
 
+    @functools.wraps(block)  # an error in it is an error in the learner's lines
     def two(x, filters):
         x = block(x, filters, **({"name": "first"} if named else {}))
         return block(x, filters, **({"name": "second"} if named else {}))

@@ -3,8 +3,8 @@
 import contextlib
 import functools
 import inspect
-import linecache
 import random
+import traceback
 
 import keras
 from keras import layers
@@ -72,23 +72,21 @@ def call(function, *args, **kwargs):
     """function(...), with every error turned into Stopped, which names the learner's line."""
     try:
         return function(*args, **kwargs)
-    except NotImplementedError:
-        raise NotDone(FUNCTION_TODO) from None
     except KeyboardInterrupt:
         raise
     except BaseException as error:
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        file = code and code.co_filename
+        steps = traceback.extract_tb(error.__traceback__)
+        own = [step for step in steps if step.filename == file]
+        if isinstance(error, NotImplementedError) and own and own[-1] is steps[-1]:
+            raise NotDone(FUNCTION_TODO) from None
         if "ellipsis" in str(error).lower():
             raise NotDone("there are still dots in your function; replace them all.") from None
-        file = getattr(getattr(function, "__code__", None), "co_filename", None)
-        lines, step = [], error.__traceback__
-        while step:
-            if step.tb_frame.f_code.co_filename == file:
-                lines.append(step.tb_lineno)
-            step = step.tb_next
         where = ""
-        if lines and not isinstance(error, RecursionError):
-            code = linecache.getline(file, lines[-1]).strip()
-            where = f" (line {lines[-1]}{': ' + code if code else ''})"
+        if own and not isinstance(error, RecursionError):
+            text = f": {own[-1].line}" if own[-1].line else ""
+            where = f" (line {own[-1].lineno}{text})"
         raise Stopped(f"Your function stopped with {said(error)}{where}") from None
 
 
