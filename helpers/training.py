@@ -322,8 +322,8 @@ def save_float16(model, path):
             halves = item[()].astype("float16")
             if not np.isfinite(halves).all():
                 raise UserError("A weight is too large for float16: the training went astray.")
-            shape = dict(compression="gzip") if halves.ndim else {}
-            copy = target.create_dataset(name, data=halves, **shape)
+            packing = dict(compression="gzip", shuffle=True) if halves.ndim else {}
+            copy = target.create_dataset(name, data=halves, **packing)
         else:
             copy = target.create_dataset(name, data=item[()])
         copy.attrs.update(item.attrs)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from helpers import data, resnet, training  # isort: skip  (first: TensorFlow starts quietly)
+
 import keras
 import numpy as np
-
-from helpers import data, resnet, training
 
 SIZE, BATCH, ROUNDS = 64, 32, 7
 

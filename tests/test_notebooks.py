@@ -75,7 +75,8 @@ def printed(cells):
 
 
 def test_the_series_is_there():
-    assert [path.name[:3] for path in PATHS] == ["01_", "02_", "03_", "04_", "05_"]
+    assert len(PATHS) >= 4
+    assert [path.name[:3] for path in PATHS] == [f"{n:02}_" for n in range(1, len(PATHS) + 1)]
 
 
 # --- one run, from top to bottom
