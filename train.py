@@ -1,6 +1,7 @@
 """Trains a ResNet-50 and writes it to a folder of models/. `python train.py --help` tells more."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -220,6 +221,7 @@ def train(args):
 
 
 def report(test, out):
+    out = os.path.relpath(out)
     low, high = test["accuracy_interval_95"]
     print(
         f"Test: accuracy {test['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}), "
