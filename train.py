@@ -191,7 +191,8 @@ def train(args):
     minutes = sum(row["seconds"] for row in history) / 60
     print(f"Trained for {minutes:.1f} minutes")
     if args.validation:
-        best = training.restore_best(model, out, history)
+        training.restore(model, out, training.BEST)
+        best = training.best_epoch(history)
         print(f"Kept epoch {best['epoch']}, validation accuracy {best['val_accuracy']:.1%}")
 
     # The score of what is kept, the rounded weights, on images that nothing above has looked at

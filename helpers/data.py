@@ -58,6 +58,12 @@ def write_whole(path, write):
         part.unlink(missing_ok=True)
 
 
+def digest(path):
+    """The SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 # --- fetching -----------------------------------------------------------------------------------
 
 
@@ -125,8 +131,7 @@ def check_archive(archive):
     """Raises UserError unless the file has the official size and SHA-256."""
     wanted = os.environ.get("CALTECH101_SHA256", CALTECH101_SHA256)
     size = archive.stat().st_size
-    with open(archive, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = digest(archive)
     if found != wanted or (wanted == CALTECH101_SHA256 and size != CALTECH101_BYTES):
         raise UserError(
             f"{archive} is not the official caltech-101.zip ({size:,} bytes, sha256 "
@@ -162,7 +167,7 @@ def dataset_folder(name, folder=None):
         return caltech101(folder)
     if name == "sample":
         # Named after the drawing code, so that pictures of older code are never taken for new.
-        code = hashlib.sha256(Path(sample.__file__).read_bytes()).hexdigest()[:8]
+        code = digest(sample.__file__)[:8]
         return sample.write_sample(data_folder(folder) / f"sample-{code}")
     if not Path(name).is_dir():
         raise UserError(f"{name}: no such folder. --data takes caltech101, sample or a folder.")

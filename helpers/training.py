@@ -4,7 +4,6 @@ Nothing here loops over batches: `model.fit` does. What a killed training needs 
 in one file, written whole or not at all.
 """
 
-import hashlib
 import json
 import os
 import platform
@@ -23,7 +22,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score
 
 from helpers import UserError, pictures
-from helpers.data import ROOT, write_whole
+from helpers.data import ROOT, digest, write_whole
 from helpers.resnet import ResNet50, imagenet_resnet50, imagenet_scaling
 
 MODELS = ROOT / "models"
@@ -198,12 +197,6 @@ def discard(folder):
         (Path(folder) / name).unlink(missing_ok=True)
 
 
-def restore_best(model, folder, history):
-    """Loads the weights of the best epoch; returns its row of the history."""
-    restore(model, folder, BEST)
-    return best_epoch(history)
-
-
 def restore(model, folder, name=CHECKPOINT):
     """Loads weights and optimizer state of the checkpoint in `folder`. Raises UserError."""
     path = Path(folder) / name
@@ -292,11 +285,6 @@ def scores(labels, probabilities):
 
 
 # --- models on disk -----------------------------------------------------------------------------
-
-
-def digest(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def save_float16(model, path):
