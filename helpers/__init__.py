@@ -7,16 +7,22 @@ training    the recipe: learning rate, augmentation, checkpoints, scores, saved 
 measure     what a network costs and how its gradients flow
 pictures    the figures
 checks      the exercises' checks
+start       what each notebook's set-up cell ends with
 """
 
 import os
+from importlib.util import find_spec
 
 
 class UserError(Exception):
     """Something the person at the keyboard can put right; the message says how, in one line."""
 
+    def _render_traceback_(self):
+        """What a notebook shows in place of a traceback."""
+        return [str(self)]
 
-def _import_tensorflow_quietly():
+
+def import_tensorflow_quietly():
     """Imports TensorFlow without the start-up lines that its C++ part writes to stderr.
 
     They are meant for TensorFlow's developers, and no setting silences all of them.
@@ -35,4 +41,5 @@ def _import_tensorflow_quietly():
         os.close(nowhere)
 
 
-_import_tensorflow_quietly()
+if find_spec("tensorflow"):  # helpers.start says what to do if it is missing
+    import_tensorflow_quietly()

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from address import address
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 DEFINED = ("conv_bn", "identity_block", "convolutional_block", "stem", "stage", "ResNet50")
-BLOB = "https://colab.research.google.com/github/resnet50-tutorial/resnet50-tutorial/blob/main"
+BLOB = address().replace("github.com", "colab.research.google.com/github") + "/blob/main"
 
 # Numbers in the text that no cell computes, because they are quoted: {notebook: {number: source}}.
 QUOTED = {

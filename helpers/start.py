@@ -1,0 +1,68 @@
+"""What a notebook's set-up cell ends with: missing packages, and one line about the machine.
+
+Imports nothing that may be missing before it has looked.
+"""
+
+import importlib
+import platform
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import helpers
+
+# What the notebooks and commands import: {module: the package it comes with}.
+NEEDED = {
+    "tensorflow": "tensorflow",
+    "keras": "keras",
+    "h5py": "h5py",
+    "matplotlib": "matplotlib",
+    "numpy": "numpy",
+    "pandas": "pandas",
+    "PIL": "pillow",
+    "rich": "rich",
+    "scipy": "scipy",
+    "seaborn": "seaborn",
+    "sklearn": "scikit-learn",
+}
+
+
+def start():
+    """Prints the versions of Python, TensorFlow and Keras, and the device they will run on.
+
+    In Colab it first installs the packages that are missing, and only those.
+    Raises UserError where packages are missing elsewhere, or cannot be installed.
+    """
+    in_colab = "google.colab" in sys.modules
+    missing = [package for module, package in NEEDED.items() if find_spec(module) is None]
+    if missing and not in_colab:
+        raise helpers.UserError(
+            f"Not installed for {sys.executable}: {', '.join(missing)}. Choose the kernel that "
+            "has them, or install them as README.md says under Start."
+        )
+    if missing:
+        install(missing)
+
+    import keras
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    device = ", ".join(detail.get("device_name", "a GPU") for detail in details) or "no GPU"
+    python = platform.python_version()
+    print(f"Python {python}, TensorFlow {tf.__version__}, Keras {keras.__version__}, {device}")
+    if in_colab and not gpus:
+        print("A GPU trains faster: Runtime > Change runtime type > T4 GPU > Save, then Run all.")
+
+
+def install(packages):
+    """Installs packages beside those that are there. Raises UserError if pip cannot."""
+    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *packages]
+    pip = subprocess.run(command, capture_output=True, text=True, check=False)
+    if pip.returncode:
+        reason = " ".join(pip.stderr.splitlines()[-1:])
+        raise helpers.UserError(
+            f"pip could not install {', '.join(packages)} ({reason}). Run this cell again."
+        )
+    importlib.invalidate_caches()
+    helpers.import_tensorflow_quietly()
