@@ -13,10 +13,22 @@ RECIPES = {
     "sample": dict(
         per_class=45, validation=5, epochs=24, batch_size=32, mixup=0.0, smallest_crop=0.7
     ),
+    "signs": dict(
+        per_class=None,
+        validation=0,
+        epochs=12,
+        batch_size=32,
+        mixup=0.0,
+        smallest_crop=0.85,
+        start="caltech101",
+    ),
     "folder": dict(
         per_class=None, validation=0, epochs=100, batch_size=32, mixup=0.2, smallest_crop=0.45
     ),
 }
+
+
+STAGES = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
 
 def at_least(lowest, kind=int):
@@ -38,17 +50,20 @@ def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(
         prog="train.py",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Trains a ResNet-50 from a random start and scores it on held-out images.",
+        description="Trains a ResNet-50 and scores it on held-out images.",
         epilog="examples:\n"
         "  python train.py                      Caltech 101, downloaded at the first start\n"
         "  python train.py --data sample        drawn pictures: no internet, minutes\n"
+        "  python train.py --data signs         digits in sign language, from the network that\n"
+        "                                       knows Caltech 101\n"
         "  python train.py --data my_pictures   a folder with one sub-folder a class\n\n"
         "A training that was stopped, however it was, goes on when the same command is started\n"
         "again, from the last epoch that it finished.",
     )
     parser.error = lambda message: parser.exit(2, f"train.py: {message} (see --help)\n")
     add = parser.add_argument
-    add("--data", default="caltech101", help="caltech101, sample, or a folder (%(default)s)")
+    add("--data", default="caltech101", help="caltech101, signs, sample or a folder (%(default)s)")
+    add("--digits", type=int, choices=(6, 10), default=6, help="signs: 0-5 or 0-9 (%(default)s)")
     add("--data-dir", help="where data is kept (default: $RESNET50_DATA, else data/ here)")
     add("--out", help="folder for the result (default: models/my-DATA)")
     add("--restart", action="store_true", help="discard what --out holds and begin anew")
@@ -71,12 +86,18 @@ def parse_arguments(arguments=None):
         help="auto measures which is faster here (%(default)s)",
     )
     add("--imagenet", action="store_true", help="start from ImageNet weights (a download)")
+    add("--start", help="network to start from: its name in models/, its folder, or random")
+    add("--freeze", choices=STAGES, metavar="STAGE", help="keep --start up to conv1 ... conv5")
     add("--no-cache", action="store_true", help="read images from disk as needed: less memory")
     args = parser.parse_args(arguments)
     recipe = RECIPES.get(args.data, RECIPES["folder"])
     for name, value in recipe.items():
         if getattr(args, name) is None:
             setattr(args, name, value)
+    if args.imagenet or args.start == "random":
+        args.start = None
+    if args.freeze and not args.start:
+        parser.error("argument --freeze: needs a network to --start from")
     if args.label_smoothing >= 1:
         parser.error("argument --label-smoothing: must be below 1")
     if args.smallest_crop > 1:
@@ -97,11 +118,13 @@ def main(arguments=None):
         sys.exit(130)
 
 
-def settings_of(args, data):
+def settings_of(args, data, start_sha256=None):
     """What must be the same for a stopped training to go on."""
     names = "image_size per_class validation epochs batch_size seed split_seed learning_rate"
     names += " weight_decay label_smoothing mixup smallest_crop precision imagenet"
     chosen = {name: getattr(args, name) for name in names.split()}
+    if start_sha256:
+        chosen |= {"start": args.start, "start_sha256": start_sha256, "freeze": args.freeze}
     return {"images": len(data.paths), "classes": len(data.class_names), **chosen}
 
 
@@ -109,7 +132,7 @@ def train(args):
     import keras
     import numpy as np
 
-    from helpers import UserError, data, resnet, training
+    from helpers import UserError, data, resnet, signs, training
 
     out = Path(args.out or training.MODELS / f"my-{Path(args.data).name}")
     try:
@@ -118,13 +141,19 @@ def train(args):
         raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
 
     # The images, and what is whose
+    digits = [str(digit) for digit in range(args.digits)] if args.data == "signs" else None
     folder = data.dataset_folder(args.data, args.data_dir)
     print(f"Reading the images of {folder}", flush=True)
-    images = data.load_images(folder, data.stored_size(args.image_size), keep=not args.no_cache)
+    keep = not args.no_cache or bool(digits)  # the photos of signs are few
+    images = data.load_images(folder, data.stored_size(args.image_size), keep, digits)
     if images.skipped:
         print(f"Skipped {len(images.skipped)} files: {' '.join(images.skipped[:3])}")
     class_names, labels = images.class_names, images.labels
-    parts = data.split(labels, class_names, args.per_class, args.validation, args.split_seed)
+    how = (args.per_class, args.validation, args.split_seed)
+    if digits:
+        parts = data.split_groups(labels, class_names, signs.sittings(images.paths), *how)
+    else:
+        parts = data.split(labels, class_names, *how)
     learn, validate, test = parts
     print(
         f"{len(class_names)} classes; {len(learn):,} images to train on, "
@@ -132,7 +161,8 @@ def train(args):
     )
 
     # What `out` holds already
-    settings = settings_of(args, images)
+    start, start_card = training.load_model(args.start) if args.start else (None, {})
+    settings = settings_of(args, images, start_card.get("weights_sha256"))
     if args.restart:
         training.discard(out)
     card, history = training.found_in(out, settings)
@@ -149,8 +179,15 @@ def train(args):
         precision = history[0]["precision"] if history else training.choose_precision()
     print(f"Training in {precision}", flush=True)
     keras.utils.set_random_seed(args.seed)
+    pixels = images.pixels[learn] if keep else images.paths[learn]
+    backgrounds = None
+    if digits:  # the photos have all the same plain wall; the drawn sample lends others
+        masks = signs.hand_masks(pixels)
+        pixels = np.concatenate([pixels, masks[..., None]], axis=-1)
+        lent = data.dataset_folder("sample", args.data_dir)
+        backgrounds = data.load_images(lent, data.stored_size(args.image_size)).pixels
     batches, steps = data.training_batches(
-        images.paths[learn] if args.no_cache else images.pixels[learn],
+        pixels,
         labels[learn],
         len(class_names),
         size=args.image_size,
@@ -160,9 +197,12 @@ def train(args):
         seed=args.seed,
         mixup=args.mixup,
         smallest_crop=args.smallest_crop,
+        backgrounds=backgrounds,
     )
-    model = training.new_network(args.image_size, len(class_names), args.imagenet, precision)
-    training.prepare(model, steps, fresh=not args.imagenet)
+    model = training.new_network(args.image_size, len(class_names), args.imagenet, precision, start)
+    if args.freeze:
+        training.freeze(model, args.freeze)
+    training.prepare(model, steps, fresh=not (args.imagenet or start))
     training.compile_model(
         model, steps, args.epochs, args.learning_rate, args.weight_decay, args.label_smoothing
     )
@@ -196,11 +236,12 @@ def train(args):
         print(f"Kept epoch {best['epoch']}, validation accuracy {best['val_accuracy']:.1%}")
 
     # The score of what is kept, the rounded weights, on images that nothing above has looked at
-    scaling = "imagenet" if args.imagenet else "-1..1"
+    scaling = "imagenet" if args.imagenet else start_card.get("scaling", "-1..1")
     final = training.float32_network(args.image_size, len(class_names), scaling)
     resnet.copy_weights(model, final)
-    training.save_float16(final, out / training.WEIGHTS)
-    final.load_weights(out / training.WEIGHTS)
+    own = training.after(final, args.freeze) if args.freeze else final
+    training.save_float16(own, out / training.WEIGHTS)
+    own.load_weights(out / training.WEIGHTS)
     probabilities = []
     for some in np.array_split(test, len(test) // 1000 + 1):  # bounded memory
         pixels, _ = data.read_images(images.paths[some], args.image_size)
@@ -211,6 +252,9 @@ def train(args):
         "class_names": class_names,
         "image_size": args.image_size,
         "scaling": scaling,
+        "start": args.start,
+        "start_sha256": start_card.get("weights_sha256"),
+        "frozen": args.freeze,
         "test": score,
         "settings": settings,
         "precision": precision,

@@ -1,16 +1,18 @@
 """The images: where they come from, how they are split, and how they reach the network.
 
-Three sources, one layout (a folder with one sub-folder a class) and one code path:
-Caltech 101, a folder of your own, and the drawn sample of `helpers.sample`.
+Four sources, one layout (a folder with one sub-folder a class) and one code path: Caltech 101,
+photos of digits in sign language, a folder of your own, and the drawn sample of `helpers.sample`.
 """
 
 import hashlib
 import os
+import re
 import shutil
 import socket
 import tarfile
 import warnings
 import zipfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +22,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from PIL import Image, ImageOps
+from sklearn.model_selection import GroupKFold
 
 from helpers import UserError, sample
 
@@ -32,6 +35,15 @@ CALTECH101_URL = "https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101
 CALTECH101_SHA256 = "331234750fc7f77520e50d9565e8b6907b03565e30320da1401130db08c61f91"
 CALTECH101_BYTES = 137_414_764
 CALTECH101_INNER = "101_ObjectCategories.tar.gz"
+# Digits in sign language: 2,062 photos by the students of Ankara Ayranci Anadolu High School (Mavi
+# and Dikle, Apache licence 2.0), at one commit. GitHub packs a zip anew for each download, so what
+# is compared is its content. A class that keeps a copy on its own server sets SIGNS_URL.
+SIGNS_URL = (
+    "https://github.com/ardamavi/Sign-Language-Digits-Dataset/archive/"
+    "4b09433ef9d5c60602e8805bb54b8aa2428527f8.zip"
+)
+SIGNS_PHOTOS = 2062
+SIGNS_SHA256 = "ffca1ee1016e6fa7b5f9fcb8fc969d6895fe1f19ebd083f12da14e274f783749"  # of photos()
 NOT_OBJECTS = ("BACKGROUND_Google",)  # pictures of nothing in particular; left out by custom
 LARGEST_IMAGE = 150_000_000  # pixels; more needs over a gigabyte to decode
 
@@ -95,7 +107,9 @@ def caltech101(folder=None):
         if archive.exists():
             check_archive(archive)
         else:
-            download(archive)
+            url = os.environ.get("CALTECH101_URL", CALTECH101_URL)
+            page = "https://data.caltech.edu/records/mzrjq-6wc02"
+            download(archive, "Caltech 101 (137 MB)", url, page, check_archive)
         extract(archive, extracted)
     for found in [extracted, *sorted(extracted.rglob("101_ObjectCategories"))]:
         if (found / "accordion").is_dir():
@@ -103,25 +117,27 @@ def caltech101(folder=None):
     raise UserError(f"{extracted} does not hold Caltech 101: delete that folder and start again.")
 
 
-def download(archive):
-    """Downloads Caltech 101's zip to `archive`, with a progress bar and a check of its content."""
-    url = os.environ.get("CALTECH101_URL", CALTECH101_URL)
+def download(archive, what, url, page, check):
+    """Downloads `url` to the file `archive`, with a progress bar; whole and checked, or not at all.
+
+    what: its name for the reader; page: where to get it by hand; check(file) raises UserError if
+    the content is not the wanted one.
+    """
     part = archive.with_name(archive.name + ".part")
     part.unlink(missing_ok=True)  # what an interrupted download left
-    print(f"Downloading Caltech 101 (137 MB) from {url}")
+    print(f"Downloading {what} from {url}")
     socket.setdefaulttimeout(60)
     try:
         keras.utils.get_file(part.name, url, cache_dir=archive.parent, cache_subdir="")
-        check_archive(part)
+        check(part)
         part.rename(archive)
     except UserError:
         part.unlink()
         raise
     except Exception as error:
         raise UserError(
-            f"The download failed ({error}). By hand: get caltech-101.zip from "
-            f"https://data.caltech.edu/records/mzrjq-6wc02 and put it at {archive}. "
-            "Or use --data sample, which needs no internet."
+            f"The download failed ({error}). By hand: get {archive.name} from {page} and put it "
+            f"at {archive}. Or use --data sample, which needs no internet."
         ) from error
     finally:
         socket.setdefaulttimeout(None)
@@ -161,16 +177,68 @@ def extract(archive, folder):
         shutil.rmtree(part, ignore_errors=True)
 
 
+def sign_digits(folder=None):
+    """The folder of the sign-language digits, sub-folders 0 to 9; downloaded if it is not there.
+
+    As with caltech101, what is found under its final name is whole. Raises UserError.
+    """
+    folder = data_folder(folder)
+    extracted = folder / "sign-language-digits"
+    if extracted.is_dir():
+        return extracted
+    archive = folder / "sign-language-digits.zip"
+    if not archive.exists():
+        url = os.environ.get("SIGNS_URL", SIGNS_URL)
+        download(archive, "photos of sign-language digits (17 MB)", url, SIGNS_URL, photos)
+    part = extracted.with_name(extracted.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)  # what an interrupted extraction left
+    print(f"Extracting {archive.name}", flush=True)
+    try:
+        for name, content in photos(archive).items():
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
+            (part / name).write_bytes(content)
+        return part.rename(extracted)
+    except OSError as error:
+        raise UserError(f"{archive} could not be extracted ({error}).") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def photos(archive):
+    """The photos in the sign-language digits' zip, {"0/IMG_1118.JPG": bytes, ...}.
+
+    Raises UserError unless they are the 2,062 of the commit, byte for byte.
+    """
+    try:
+        with zipfile.ZipFile(archive) as whole:
+            inside = r"[^/]+/Dataset/(\d/IMG_\d+\.JPG)"
+            names = {m[1]: m[0] for m in map(re.compile(inside).fullmatch, whole.namelist()) if m}
+            found = {name: whole.read(names[name]) for name in sorted(names)}
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+        found = {}
+    lines = [f"{name} {hashlib.sha256(found[name]).hexdigest()}\n" for name in found]
+    if hashlib.sha256("".join(lines).encode()).hexdigest() != SIGNS_SHA256:
+        raise UserError(
+            f"{archive} is not the sign-language digits' zip ({len(found):,} of its "
+            f"{SIGNS_PHOTOS:,} photos found): delete it and start again, or get it from {SIGNS_URL}"
+        )
+    return found
+
+
 def dataset_folder(name, folder=None):
-    """The folder of images that `--data NAME` means: caltech101, sample or a path."""
+    """The folder of images that `--data NAME` means: caltech101, signs, sample or a path."""
     if name == "caltech101":
         return caltech101(folder)
+    if name == "signs":
+        return sign_digits(folder)
     if name == "sample":
         # Named after the drawing code, so that pictures of older code are never taken for new.
         code = digest(sample.__file__)[:8]
         return sample.write_sample(data_folder(folder) / f"sample-{code}")
     if not Path(name).is_dir():
-        raise UserError(f"{name}: no such folder. --data takes caltech101, sample or a folder.")
+        raise UserError(
+            f"{name}: no such folder. --data takes caltech101, signs, sample or a folder."
+        )
     return Path(name)
 
 
@@ -241,17 +309,19 @@ class Images(NamedTuple):
     skipped: list  # a line for each file that could not be used
 
 
-def load_images(folder, size, keep=True):
+def load_images(folder, size, keep=True, classes=None):
     """Reads a folder with one sub-folder a class into an Images, in alphabetical order.
 
-    Files that are not whole pictures are left out and listed in `skipped`. Raises UserError if
-    fewer than two classes are left.
+    classes: the names of the sub-folders to read; None takes all. Files that are not whole
+    pictures are left out and listed in `skipped`. Raises UserError if fewer than two classes are
+    left.
     """
     folder = Path(folder)
     class_names = sorted(
         child.name
         for child in folder.iterdir()
         if child.is_dir() and not child.name.startswith(".") and child.name not in NOT_OBJECTS
+        if classes is None or child.name in classes
     )
     if len(class_names) < 2:
         raise UserError(
@@ -298,6 +368,35 @@ def split(labels, class_names, per_class=None, validation=0, seed=0):
         ):
             part.append(some)
     return tuple(np.sort(np.concatenate(part)) for part in parts)
+
+
+def split_groups(labels, class_names, groups, per_class=None, validation=0, seed=0):
+    """As split, but images of one group (int (n,)) never lie on both sides of it.
+
+    The groups are dealt out to five parts of about the same size; seed % 5 says which of them is
+    the test, so the seeds 0-4 together test every image once. The next part is for validation, if
+    there is one; `per_class` and `validation` images are drawn from what is theirs, and the rest
+    of it is not used. Raises UserError if a class has too few images.
+    """
+    rng = np.random.default_rng(seed)
+    folds = [part for _, part in GroupKFold(5).split(labels, groups=groups)]
+    test, next_fold = folds[seed % 5], folds[(seed + 1) % 5]
+    others = folds if not validation else [fold for fold in folds if fold is not next_fold]
+    rest = np.concatenate([fold for fold in others if fold is not test])
+    parts = [], []
+    for label, name in enumerate(class_names):
+        for part, whole, count in (
+            (parts[0], rest, per_class),
+            (parts[1], next_fold, validation),
+        ):
+            mine = rng.permutation(whole[labels[whole] == label])
+            if len(mine) < (count or 1):
+                raise UserError(
+                    f"Class {name!r} has {len(mine)} pictures where {count or 1} are wanted: "
+                    "lower --per-class or --validation."
+                )
+            part.append(mine[:count])
+    return (*(np.sort(np.concatenate(part)) for part in parts), test)
 
 
 def write_split(path, folder, images, parts):
@@ -354,6 +453,57 @@ def augment(images, labels, seed, size, mixup=0.2, smallest_crop=0.45):
     return images, labels
 
 
+def place(images, backgrounds, seed, degrees=35.0, smallest=0.5):
+    """Turns, shrinks and moves what is cut out on each image, and changes what is behind it.
+
+    images uint8 (n, s, s, 4): the fourth channel is 255 where the object is, else 0; backgrounds
+    uint8 (m, s, s, 3); seed int (2,) -> float32 (n, s, s, 3) in 0-255. Half of the images keep
+    their own background; the light on all of them takes a colour. The object is turned by up to
+    `degrees` and becomes `smallest` to 1.1 times as large.
+    """
+    count = tf.shape(images)[0]
+    seeds = tf.unstack(tf.random.split(seed, 6), num=6)
+
+    def uniform(key, shape, low, high):
+        return tf.random.stateless_uniform((count, *shape), seeds[key], low, high)
+
+    zoom = uniform(0, (), smallest, 1.1)
+    room = (1.25 - zoom)[:, None] / 3  # a small object may lie further from the middle
+    placed = move(
+        images, uniform(1, (), -degrees, degrees), zoom, uniform(2, (2,), -1.0, 1.0) * room
+    )
+    chosen = tf.random.stateless_uniform((count,), seeds[3], 0, len(backgrounds), "int32")
+    keep = uniform(4, (1, 1, 1), 0.0, 1.0) < 0.5
+    cut = tf.where(keep, 1.0, placed[..., 3:] / 255)
+    behind = tf.cast(tf.gather(backgrounds, chosen), "float32")
+    images = cut * placed[..., :3] + (1 - cut) * behind
+    return tf.clip_by_value(images * tf.exp(uniform(5, (1, 1, 3), -0.25, 0.25)), 0.0, 255.0)
+
+
+def move(images, degrees, zoom, shift):
+    """Turns, enlarges and moves images (n, s, s, c); what comes in from outside repeats the edge.
+
+    degrees (n,) counter-clockwise; zoom (n,), 0.5 halves; shift (n, 2): right and down, in image
+    sides. Returns float32.
+    """
+    side = images.shape[1]
+    angle = degrees * np.pi / 180
+    cos, sin = tf.cos(angle) / zoom, tf.sin(angle) / zoom
+    # The transform says where in the input each pixel of the output comes from.
+    x, y = tf.unstack((shift + 0.5) * side - 0.5, axis=1)
+    middle = (side - 1) / 2
+    zeros = tf.zeros_like(x)
+    rows = [cos, -sin, middle - cos * x + sin * y, sin, cos, middle - sin * x - cos * y]
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=tf.cast(images, "float32"),
+        transforms=tf.stack([*rows, zeros, zeros], axis=1),
+        output_shape=(side, side),
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+        fill_value=0.0,
+    )
+
+
 def stored_size(size):
     """The side at which training images of `size` are kept: larger, so that crops stay sharp."""
     return round(1.25 * size)
@@ -371,10 +521,12 @@ def training_batches(
     seed=0,
     mixup=0.2,
     smallest_crop=0.45,
+    backgrounds=None,
 ):
     """Augmented batches for the epochs first_epoch..epochs-1: (tf.data.Dataset, steps an epoch).
 
-    images: uint8 (n, s, s, 3), or n file names that are then read as they are needed.
+    images: uint8 (n, s, s, 3), or n file names that are then read as they are needed; with
+    backgrounds (m, s, s, 3) they are (n, s, s, 4) and pass through `place` first.
     Order and augmentation depend on (seed, epoch, step) alone, not on what ran before.
     """
     count = len(images)
@@ -401,6 +553,8 @@ def training_batches(
         else:
             chosen = tf.gather(pixels, rows)
         key = tf.stack([seed + 1000 * epoch, tf.cast(step, tf.int32)])
+        if backgrounds is not None:
+            chosen = place(chosen, backgrounds, key + 1)
         return augment(chosen, tf.gather(one_hot, rows), key, size, mixup, smallest_crop)
 
     epoch_numbers = tf.data.Dataset.from_tensor_slices(

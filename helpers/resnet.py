@@ -116,11 +116,12 @@ def imagenet_resnet50(input_shape=(64, 64, 3), classes=101, weights="imagenet"):
     return model
 
 
-def copy_weights(source, target):
+def copy_weights(source, target, but=()):
     """Copies every weight of `source` into the layer of the same name in `target`.
 
-    Raises ValueError where `target` lacks the layer or its shape differs.
+    but: names of layers to leave out. Raises ValueError where `target` lacks the layer or its
+    shape differs.
     """
     for layer in source.layers:
-        if layer.weights:
+        if layer.weights and layer.name not in but:
             target.get_layer(layer.name).set_weights(layer.get_weights())

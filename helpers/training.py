@@ -23,11 +23,12 @@ from sklearn.metrics import balanced_accuracy_score
 
 from helpers import UserError, pictures
 from helpers.data import ROOT, digest, write_whole
-from helpers.resnet import ResNet50, imagenet_resnet50, imagenet_scaling
+from helpers.resnet import ResNet50, copy_weights, imagenet_resnet50, imagenet_scaling
 
 MODELS = ROOT / "models"
 CHECKPOINT, BEST = "checkpoint.weights.h5", "best.weights.h5"
 WEIGHTS, CARD, HISTORY = "model.weights.h5", "card.json", "history.csv"
+STAGES = ("conv1", "conv2", "conv3", "conv4", "conv5")  # how the layers' names begin
 
 # --- the recipe ---------------------------------------------------------------------------------
 
@@ -53,10 +54,20 @@ def choose_precision():
     return "mixed_bfloat16" if seconds["bfloat16"] < 0.8 * seconds["float32"] else "float32"
 
 
-def new_network(size, classes, imagenet, precision):
-    """A ResNet50 to train, from a random start or from ImageNet weights."""
+def new_network(size, classes, imagenet, precision, start=None):
+    """A ResNet50 to train: from a random start, from ImageNet weights or from the network `start`.
+
+    Of `start`, trained on other classes, all but the last layer is taken, and how it scales
+    pixels.
+    """
     keras.config.set_dtype_policy(precision)
     try:
+        if start is not None:
+            scaling = start.get_layer("scaling")
+            scaling = scaling.from_config(scaling.get_config())
+            model = ResNet50((size, size, 3), classes, scaling=scaling)
+            copy_weights(start, model, but=["predictions"])
+            return model
         return (imagenet_resnet50 if imagenet else ResNet50)((size, size, 3), classes)
     except Exception as error:
         if not imagenet:
@@ -67,6 +78,25 @@ def new_network(size, classes, imagenet, precision):
         ) from error
     finally:
         keras.config.set_dtype_policy("float32")
+
+
+def freeze(model, stage):
+    """Keeps a network's layers up to `stage` ("conv1" to "conv5") as they are; returns it.
+
+    Their weights get no gradient, and their BatchNorm layers run in inference mode: they
+    normalise with the stored averages, and leave them as they are.
+    """
+    last = STAGES.index(stage)
+    for layer in model.layers:
+        layer.trainable = not layer.name.startswith(STAGES[: last + 1])
+    return model
+
+
+def after(model, stage):
+    """The layers that `freeze(model, stage)` leaves free, as a model that shares their weights."""
+    last = STAGES.index(stage)
+    kept = [layer for layer in model.layers if layer.name.startswith(STAGES[: last + 1])]
+    return keras.Model(kept[-1].output, model.output)
 
 
 def prepare(model, steps, fresh=True):
@@ -366,9 +396,18 @@ def read_card(folder):
         raise UserError(f"{path} is damaged ({error!r}): train or fetch the model anew.") from error
 
 
+def model_folder(name):
+    """The folder that `name` means: a folder, or the name of one in models/."""
+    return Path(name) if Path(name).is_dir() else MODELS / name
+
+
 def load_model(name):
-    """The model `name` (a folder, or the name of one in models/): (keras.Model, card)."""
-    folder = Path(name) if Path(name).is_dir() else MODELS / name
+    """The model `name` (a folder, or the name of one in models/): (keras.Model, card).
+
+    A network that was trained with its first stages frozen stores the others alone, and is put
+    together with the one it started from. Raises UserError if either is missing or has changed.
+    """
+    folder = model_folder(name)
     card = read_card(folder)
     weights = folder / WEIGHTS
     if not weights.is_file():
@@ -376,9 +415,19 @@ def load_model(name):
     if digest(weights) != card["weights_sha256"]:
         raise UserError(f"{weights} is damaged or not the one its card names: fetch both anew.")
     model = float32_network(card["image_size"], len(card["class_names"]), card["scaling"])
+    own = model
+    if card.get("frozen"):  # up to that stage it is the network that the training started from
+        start, start_card = load_model(card["start"])
+        if start_card["weights_sha256"] != card["start_sha256"]:
+            raise UserError(
+                f"{folder} goes with other weights than {model_folder(card['start'])} holds now: "
+                "fetch both anew, or train it again."
+            )
+        copy_weights(start, model, but=["predictions"])
+        own = after(model, card["frozen"])
     try:
         with warnings.catch_warnings(action="ignore"):  # Keras warns, then raises
-            model.load_weights(weights)
+            own.load_weights(weights)
     except Exception as error:  # h5py and Keras raise many kinds
         raise UserError(f"{weights} does not fit its card: fetch both anew.") from error
     return model, card
