@@ -8,10 +8,22 @@ from pathlib import Path
 # What differs between the data sets; everything else has one default for all.
 RECIPES = {
     "caltech101": dict(
-        per_class=30, validation=0, epochs=90, batch_size=32, mixup=0.2, smallest_crop=0.45
+        per_class=30,
+        validation=0,
+        epochs=140,
+        batch_size=32,
+        mixup=0.2,
+        cutmix=0.5,
+        smallest_crop=0.45,
     ),
     "sample": dict(
-        per_class=45, validation=5, epochs=24, batch_size=32, mixup=0.0, smallest_crop=0.7
+        per_class=45,
+        validation=5,
+        epochs=24,
+        batch_size=32,
+        mixup=0.0,
+        cutmix=0.0,
+        smallest_crop=0.7,
     ),
     "signs": dict(
         per_class=None,
@@ -19,11 +31,18 @@ RECIPES = {
         epochs=12,
         batch_size=32,
         mixup=0.0,
+        cutmix=0.0,
         smallest_crop=0.85,
         start="caltech101",
     ),
     "folder": dict(
-        per_class=None, validation=0, epochs=100, batch_size=32, mixup=0.2, smallest_crop=0.45
+        per_class=None,
+        validation=0,
+        epochs=100,
+        batch_size=32,
+        mixup=0.2,
+        cutmix=0.5,
+        smallest_crop=0.45,
     ),
 }
 
@@ -78,6 +97,7 @@ def parse_arguments(arguments=None):
     add("--weight-decay", type=at_least(0, float), default=0.05, help="AdamW's (%(default)s)")
     add("--label-smoothing", type=at_least(0, float), default=0.1, help="(%(default)s)")
     add("--mixup", type=at_least(0, float), help="alpha of the Beta distribution, 0 for none")
+    add("--cutmix", type=at_least(0, float), help="share of the images mixed by CutMix instead")
     add("--smallest-crop", type=at_least(0.1, float), help="of a side, 1 for no crops")
     add(
         "--precision",
@@ -100,6 +120,8 @@ def parse_arguments(arguments=None):
         parser.error("argument --freeze: needs a network to --start from")
     if args.label_smoothing >= 1:
         parser.error("argument --label-smoothing: must be below 1")
+    if args.cutmix > 1:
+        parser.error("argument --cutmix: must be 1 or less")
     if args.smallest_crop > 1:
         parser.error("argument --smallest-crop: must be 1 or less")
     return args
@@ -121,7 +143,7 @@ def main(arguments=None):
 def settings_of(args, data, start_sha256=None):
     """What must be the same for a stopped training to go on."""
     names = "image_size per_class validation epochs batch_size seed split_seed learning_rate"
-    names += " weight_decay label_smoothing mixup smallest_crop precision imagenet"
+    names += " weight_decay label_smoothing mixup cutmix smallest_crop precision imagenet"
     chosen = {name: getattr(args, name) for name in names.split()}
     if start_sha256:
         chosen |= {"start": args.start, "start_sha256": start_sha256, "freeze": args.freeze}
@@ -196,6 +218,7 @@ def train(args):
         first_epoch=len(history),
         seed=args.seed,
         mixup=args.mixup,
+        cutmix=args.cutmix,
         smallest_crop=args.smallest_crop,
         backgrounds=backgrounds,
     )

@@ -413,13 +413,15 @@ def write_split(path, folder, images, parts):
 # --- batches ------------------------------------------------------------------------------------
 
 
-def augment(images, labels, seed, size, mixup=0.2, smallest_crop=0.45):
+def augment(images, labels, seed, size, mixup=0.2, smallest_crop=0.45, cutmix=0.0):
     """Random crops, mirrorings, brightness, contrast and mixing of one batch.
 
     images uint8 (n, s, s, 3), labels one-hot (n, classes), seed int (2,) -> float32
     (n, size, size, 3) in 0-255 and (n, classes). All randomness comes from the seed, which is
-    why a resumed training sees the very batches it would have seen. Sources: Szegedy et al.
-    2014 (crops); Zhang et al. 2017 (mixup).
+    why a resumed training sees the very batches it would have seen. Each image is mixed with
+    another of the batch: `mixup` is the alpha of the Beta distribution that draws the shares,
+    0 for none; with probability `cutmix` a rectangle of the other is pasted in instead. Sources:
+    Szegedy et al. 2014 (crops); Zhang et al. 2017 (mixup); Yun et al. 2019 (CutMix).
     """
     count = tf.shape(images)[0]
     seeds = tf.unstack(tf.random.split(seed, 8), num=8)
@@ -443,13 +445,24 @@ def augment(images, labels, seed, size, mixup=0.2, smallest_crop=0.45):
     images = (images - mean) * uniform(4, (1, 1, 1), 0.7, 1.3) + mean
     images = tf.clip_by_value(images * uniform(5, (1, 1, 1), 0.7, 1.3), 0.0, 255.0)
 
+    share = tf.ones((count, 1, 1, 1))  # of the image itself, for each pixel
     if mixup:
         # share ~ Beta(mixup, mixup), made of two gamma variables
         one, other = (tf.random.stateless_gamma((count,), seeds[k], mixup) + 1e-8 for k in (6, 7))
-        share = (one / (one + other))[:, None]
-        labels = share * labels + (1 - share) * labels[::-1]
-        share = share[:, :, None, None]
+        share = (one / (one + other))[:, None, None, None]
+    if cutmix:
+        chance, area, x, y = tf.unstack(
+            tf.random.stateless_uniform((4, count, 1), tf.random.fold_in(seed, 1))
+        )
+        pixel = (tf.range(size, dtype=tf.float32) + 0.5) / size
+        reach = tf.sqrt(area) / 2  # half a side of the rectangle, which the border may cut off
+        inside = (tf.abs(pixel - y) < reach)[:, :, None] & (tf.abs(pixel - x) < reach)[:, None, :]
+        pasted = 1 - tf.cast(inside, tf.float32)[..., None]
+        share = tf.where(chance[..., None, None] < cutmix, pasted, share)
+    if mixup or cutmix:
         images = share * images + (1 - share) * images[::-1]
+        share = tf.reduce_mean(share, (1, 2))
+        labels = share * labels + (1 - share) * labels[::-1]
     return images, labels
 
 
@@ -521,6 +534,7 @@ def training_batches(
     seed=0,
     mixup=0.2,
     smallest_crop=0.45,
+    cutmix=0.0,
     backgrounds=None,
 ):
     """Augmented batches for the epochs first_epoch..epochs-1: (tf.data.Dataset, steps an epoch).
@@ -555,7 +569,7 @@ def training_batches(
         key = tf.stack([seed + 1000 * epoch, tf.cast(step, tf.int32)])
         if backgrounds is not None:
             chosen = place(chosen, backgrounds, key + 1)
-        return augment(chosen, tf.gather(one_hot, rows), key, size, mixup, smallest_crop)
+        return augment(chosen, tf.gather(one_hot, rows), key, size, mixup, smallest_crop, cutmix)
 
     epoch_numbers = tf.data.Dataset.from_tensor_slices(
         np.arange(first_epoch, epochs, dtype="int32")

@@ -152,6 +152,7 @@ BAD_FOR_TRAIN = {
     "--learning-rate nan": (None, ["--learning-rate", "nan"], "not a number"),
     "--learning-rate -1": (None, ["--learning-rate=-1"], "not a number of 0 or more"),
     "--label-smoothing 2": (None, ["--label-smoothing", "2"], "must be below 1"),
+    "--cutmix 2": (None, ["--cutmix", "2"], "must be 1 or less"),
     "--smallest-crop 2": (None, ["--smallest-crop", "2"], "must be 1 or less"),
     "--precision half": (None, ["--precision", "half"], "invalid choice"),
     "unknown flag": (None, ["--gpu"], "unrecognized arguments"),

@@ -352,18 +352,32 @@ def test_each_epoch_shows_each_image_once_with_its_own_label():
     assert np.bincount(np.concatenate(seen)).tolist() == [4, 4, 4]
 
 
-def test_mixing_mixes_images_and_labels_by_the_same_share():
+@pytest.mark.parametrize("mixing", [dict(mixup=1.0), dict(mixup=0, cutmix=1.0)], ids=str)
+def test_mixing_mixes_images_and_labels_by_the_same_share(mixing):
     black_and_white = np.zeros((4, 40, 40, 3), "uint8")
     black_and_white[2:] = 200
     labels = np.eye(2, dtype="float32")[[0, 0, 1, 1]]
-    images, mixed = data.augment(black_and_white, labels, (3, 4), 32, mixup=1.0)
+    images, mixed = data.augment(black_and_white, labels, (3, 4), 32, **mixing)
     plain, _ = data.augment(black_and_white, labels, (3, 4), 32, mixup=0)
     white = plain.numpy().max(axis=(1, 2, 3))
     expected = mixed.numpy()[:, 0] * np.minimum(white, white[::-1]) + mixed.numpy()[
         :, 1
     ] * np.maximum(white, white[::-1])
     assert np.allclose(images.numpy().mean(axis=(1, 2, 3)), expected, atol=0.5)
-    assert 0.05 < mixed.numpy()[0, 0] < 0.95
+    assert ((0.02 < mixed) & (mixed < 0.98)).numpy().any()
+
+
+def test_cutmix_pastes_a_rectangle_into_its_share_of_the_images():
+    images = np.zeros((1000, 20, 20, 3), "uint8")
+    images[500:] = 200
+    labels = np.eye(2, dtype="float32")[[0] * 500 + [1] * 500]
+    mixed, shares = data.augment(images, labels, (0, 0), 16, mixup=0, cutmix=0.3)
+    black = mixed.numpy()[:500, :, :, 0] == 0
+    pasted = ~black.all(axis=(1, 2))
+    assert 0.2 < pasted.mean() < 0.4
+    for area in ~black[pasted]:  # a full rectangle: all its rows and columns cross
+        assert (area == np.outer(area.any(axis=1), area.any(axis=0))).all()
+    assert np.allclose(shares.numpy()[:500, 1], (~black).mean(axis=(1, 2)), atol=1e-6)
 
 
 def test_mirroring_happens_to_half_of_the_images():
