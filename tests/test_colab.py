@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 from address import address, owner_and_name, write
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
@@ -214,6 +215,18 @@ def test_colab_gets_what_it_lacks_and_nothing_else(without, monkeypatch, capsys)
     assert command[-2:] == ["rich", "scikit-learn"] and command[2:4] == ["pip", "install"]
     assert not {"--upgrade", "-U", "--force-reinstall"} & set(command)
     assert capsys.readouterr().out.count("Python 3") == 2
+
+
+@pytest.mark.parametrize(
+    "details, name", [({"device_name": "Tesla T4"}, "Tesla T4"), ({}, "a GPU")]
+)
+def test_a_gpu_is_named_and_the_hint_left_out(monkeypatch, capsys, details, name):
+    monkeypatch.setitem(sys.modules, "google.colab", helpers)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
+    start.start()
+    printed = capsys.readouterr().out
+    assert printed.endswith(f", {name}\n") and printed.count("\n") == 1
 
 
 def test_pip_that_fails_is_said_in_one_line(without, monkeypatch):
