@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 
+import nbformat
 import pytest
 import tensorflow as tf
 from address import address, owner_and_name, write
@@ -89,6 +90,10 @@ def run(sources, content, repository, in_colab=True, path=None):
 
 def text(cell):
     return "".join(output.get("text", "") for output in cell.outputs)
+
+
+def data(cell):
+    return [output.get("data", {}) for output in cell.get("outputs", ())]
 
 
 def errors(cells):
@@ -181,6 +186,18 @@ def test_the_project_is_found_from_a_folder_inside_it(tiny, content):
     notebook = tree / "build/mine"
     cells = run([CELL], notebook, tiny.as_uri(), in_colab=False)
     assert text(cells[0]) == "started\n"
+
+
+def test_pictures_show_where_only_the_notebook_is_opened():
+    """They are stored in it, or have an address that leads to them from everywhere."""
+    for path in PATHS:
+        cells = read(path).cells
+        for cell in cells:
+            html = [cell.source, *(part.get("text/html") or "" for part in data(cell))]
+            found = re.findall(r"!\[[^\]]*\]\(([^)\s]+)", cell.source)
+            found += re.findall(r"<img[^>]*\bsrc=[\"']([^\"']+)", "\n".join(html))
+            assert all(re.match("https://|attachment:|data:", target) for target in found), found
+        assert any("image/png" in part for cell in cells for part in data(cell)), path.stem
 
 
 # --- missing packages
@@ -333,6 +350,9 @@ def test_an_address_that_colab_cannot_open_is_refused(remote):
 def test_the_whole_notebook_runs(path, project, content, capsys):
     stored = code(read(path).cells)
     cells = run([cell.source for cell in stored], content, project.as_uri())
+    kept = ROOT / "build/colab" / path.name  # to be looked at
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(new_notebook(cells=cells), kept)
     pairs = list(zip(stored, cells, strict=True))
     compared = [(old, new) for old, new in pairs if "nbval-ignore-output" not in tags(old)]
     differ = [old.id for old, new in compared if shown(old) != shown(new)]
@@ -346,5 +366,4 @@ def test_the_whole_notebook_runs(path, project, content, capsys):
 
 def shown(cell):
     """What a cell prints and shows as text."""
-    data = [output.get("data", {}) for output in cell.outputs]
-    return text(cell), [(part.get("text/html"), part.get("text/plain")) for part in data]
+    return text(cell), [(part.get("text/html"), part.get("text/plain")) for part in data(cell)]
