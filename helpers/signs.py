@@ -1,4 +1,4 @@
-"""Digits in sign language: who was photographed when, and where the hand is on a photo.
+"""Digits in sign language: when each photo was taken, where the hand is, what may be different.
 
 The photos' numbers run signer after signer, 0 to 9; the time is stored in each file.
 """
@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from helpers import UserError
+from helpers import UserError, data
 
 DATE_TIME = 306  # EXIF's number for it
 BREAK = 20 * 60  # seconds without a photo that end a sitting
@@ -70,3 +70,62 @@ def threshold(values):
     above = counts.sum() - below
     between = below * above * (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2
     return middles[np.argmax(between)]
+
+
+# --- how alike two photos are -------------------------------------------------------------------
+
+
+def nearest(pixels, learn, test):
+    """The training image most like each test image: (distances, rows of `learn`), both (n,).
+
+    The distance is the root mean square difference of the grey values, each image reduced to
+    32 x 32 pixels, mean 0 and standard deviation 1. Copies have 0, unrelated images about 1.4.
+    """
+    grey = [Image.fromarray(image).convert("L").resize((32, 32)) for image in pixels]
+    grey = np.stack([np.asarray(image, "float32").ravel() for image in grey])
+    grey = (grey - grey.mean(axis=1, keepdims=True)) / grey.std(axis=1, keepdims=True)
+    # For such images the mean square difference is 2 minus twice the mean product.
+    square = 2 - 2 * grey[test] @ grey[learn].T / grey.shape[1]
+    found = square.argmin(axis=1)
+    return np.sqrt(square.min(axis=1).clip(0)), np.asarray(learn)[found]
+
+
+# --- what another photo may bring ---------------------------------------------------------------
+
+SHIFTS = {
+    "as they are": {},
+    "other background": {"behind": True},
+    "half the light": {"light": 0.5},
+    "half as much light again": {"light": 1.5},
+    "warm light": {"light": (1.2, 1.0, 0.7)},
+    "cold light": {"light": (0.7, 0.95, 1.2)},
+    "turned by 10 degrees": {"degrees": 10},
+    "turned by 20 degrees": {"degrees": 20},
+    "turned by 30 degrees": {"degrees": 30},
+    "the other hand": {"mirror": True},
+    "hand at 0.8 of its size": {"zoom": 0.8},
+    "hand at 0.6 of its size": {"zoom": 0.6},
+    "off the middle": {"offset": 0.15},
+    "all of it": {"behind": True, "light": (1.0, 0.85, 0.6), "degrees": 20, "zoom": 0.8},
+}
+
+
+def shift(
+    images, masks, backgrounds, behind=False, light=1.0, degrees=0, mirror=False, zoom=1.0, offset=0
+):
+    """Photos as they might have been taken elsewhere: float32 (n, s, s, 3) in 0-255.
+
+    images uint8 (n, s, s, 3); masks uint8 (n, s, s), see hand_masks; backgrounds uint8
+    (m, s, s, 3), used in turn if `behind`. Every other photo is turned the other way; `offset`,
+    in image sides, leads left, right, up and down in turn. Values beyond 255 are cut.
+    """
+    number = np.arange(len(images))
+    turn = np.where(number % 2, -degrees, degrees).astype("float32")
+    ways = np.array([(1, 0), (-1, 0), (0, 1), (0, -1)], "float32")[number % 4]
+    four = np.concatenate([images, masks[..., None]], axis=-1)
+    four = four[:, :, ::-1] if mirror else four
+    zooms = np.full(len(images), zoom, "float32")
+    placed = data.move(four, turn, zooms, offset * ways).numpy()
+    cut = placed[..., 3:] / 255 if behind else 1.0
+    pictures = cut * placed[..., :3] + (1 - cut) * backgrounds[number % len(backgrounds)]
+    return (pictures * np.asarray(light, "float32")).clip(0, 255)

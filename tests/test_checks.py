@@ -101,6 +101,7 @@ FUNCTION_CHECKS = [
     checks.zero_last_gamma,
     checks.residual_jacobian,
     checks.resnet50,
+    checks.freeze_all_but_head,
 ]
 ARGUMENTS = {
     checks.identity_block: "x, filters, kernel_size=3",
@@ -109,6 +110,7 @@ ARGUMENTS = {
     checks.zero_last_gamma: "block",
     checks.residual_jacobian: "f, x",
     checks.resnet50: "input_shape=(64, 64, 3), classes=101",
+    checks.freeze_all_but_head: "model",
 }
 VALUE_CHECKS = [
     checks.parameters_of_identity_block,
@@ -647,3 +649,51 @@ def test_numbers_and_choices_of_a_notebook_s_own():
     assert checks.number.verdict(9, 10, slips={9: "One too few."}) == ("wrong", "One too few.")
     assert checks.choice.verdict("a", "a", {"b": "No."})[0] == "right"
     assert checks.choice.verdict("b", "a", {"b": "No."}) == ("wrong", "No.")
+
+
+# ---------------------------------------------------------------- freezing
+
+
+def freezing(chosen, trainable=False):
+    def freeze_all_but_head(model):
+        for layer in filter(chosen, model.layers):
+            layer.trainable = trainable
+
+    return freeze_all_but_head
+
+
+def is_norm(layer):
+    return isinstance(layer, layers.BatchNormalization)
+
+
+def freeze_the_whole_then_free_the_head(model):
+    model.trainable = False
+    model.layers[-1].trainable = True
+
+
+def freeze_and_begin_anew(model):
+    model.set_weights([0 * weights for weights in model.get_weights()])
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [
+        (freezing(lambda layer: False), "No layer is frozen"),
+        (freezing(lambda layer: True), "The last layer is frozen too"),
+        (freezing(lambda layer: layer.name.startswith("conv")), "BatchNormalization layers are"),
+        (freezing(is_norm), "The convolutions are still free"),
+        (freezing(lambda layer: layer.name.endswith("1")), "Still free: conv2, bn2"),
+        (freeze_the_whole_then_free_the_head, "model.trainable is False"),
+        (freeze_and_begin_anew, "weights have changed"),
+    ],
+)
+def test_wrong_freezing_is_named(answer, word):
+    status, sentence = checks.freeze_all_but_head.verdict(answer)
+    assert (status, word in sentence) == ("wrong", True), sentence
+
+
+def test_freezing_is_right_in_any_form():
+    right = freezing(lambda layer: layer.name != "predictions")
+    assert checks.freeze_all_but_head.verdict(right)[0] == "right"
+    weighted = freezing(lambda layer: layer.weights and layer.name != "predictions")
+    assert checks.freeze_all_but_head.verdict(weighted)[0] == "right"

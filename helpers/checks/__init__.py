@@ -9,6 +9,7 @@ blocks      checks of blocks, by looking for the line that computes the same
 network     the check of the whole ResNet-50
 calculus    checks of functions about the identity and its gradient
 numbers     checks of numbers, shapes and choices
+transfer    checks of functions that prepare a trained network for other classes
 """
 
 from helpers.checks.blocks import block_v15, convolutional_block, identity_block
@@ -33,11 +34,13 @@ from helpers.checks.numbers import (
     weighted_layers,
     why_deeper_is_worse,
 )
+from helpers.checks.transfer import freeze_all_but_head
 
 __all__ = [
     "block_v15",
     "choice",
     "convolutional_block",
+    "freeze_all_but_head",
     "gradient_through_blocks",
     "identity_block",
     "multiply_adds_of_block",

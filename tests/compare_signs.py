@@ -1,0 +1,225 @@
+"""Digits in sign language, three ways: from scratch, frozen, fine-tuned. `make signs` runs it.
+
+Each way is trained for the same number of epochs with each seed; a seed also says which fifth of
+the sittings is the test. The networks are then tested on shifted test photos. Everything lands in
+build/signs; what is there already is not done again. models/signs gets results.csv, curves.csv
+and, of the best way, the network of seed 0.
+"""
+
+import argparse
+import itertools
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from helpers import data, signs, training  # isort: skip  (first: TensorFlow starts quietly)
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+import train
+
+WAYS = {
+    "from scratch": ["--start", "random"],
+    "frozen": ["--freeze", "conv5", "--learning-rate", "1e-2"],
+    "partly frozen": ["--freeze", "conv4"],
+    "fine-tuned": [],
+}
+FEW = {"from scratch": False, "fine-tuned": True}  # whether it starts from Caltech 101
+DIGITS = list("012345")
+BUILD, MODEL = data.ROOT / "build/signs", training.MODELS / "signs"
+SIZE = 100  # pixels, as the photos are; shifts are done at this size
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--seeds", type=int, default=5, help="seeds of the comparison (%(default)s)")
+    add("--few-seeds", type=int, default=2, help="seeds with few photos, 0 for none (%(default)s)")
+    add("--epochs", type=int, help="(train.py's own)")
+    add("--ship", default="fine-tuned", choices=WAYS, help="way to keep (%(default)s)")
+    add("--tables", action="store_true", help="print the tables of models/signs, train nothing")
+    args = parser.parse_args()
+    if not args.tables:
+        compare(args.seeds, args.epochs)
+        few_photos(args.few_seeds)
+        ship(args.ship)
+    print(tables(pd.read_csv(MODEL / "results.csv")))
+
+
+# --- the trainings ------------------------------------------------------------------------------
+
+
+def compare(seeds, epochs):
+    """Trains every way with every seed, and tests each network on every shift."""
+    for seed in range(seeds):
+        for way, flags in WAYS.items():
+            out = run(way, seed, flags, [] if epochs is None else ["--epochs", str(epochs)])
+            if not (out / "rows.csv").exists():
+                about = {"way": way, "seed": seed, "photos": "all"}
+                write_rows(out, [row | about for row in shift_rows(out)])
+            gather()
+
+
+def few_photos(seeds, per_class=(5, 20, 80), steps=240, size=64):
+    """Trains with few photos a class, each time for the same number of steps of 32 photos."""
+    if not seeds:
+        return
+    images = data.load_images(data.dataset_folder("signs"), data.stored_size(size), classes=DIGITS)
+    sittings = signs.sittings(images.paths)
+    masks = signs.hand_masks(images.pixels)
+    cut_out = np.concatenate([images.pixels, masks[..., None]], axis=-1)
+    backgrounds = data.load_images(data.dataset_folder("sample"), data.stored_size(size)).pixels
+    caltech101, _ = training.load_model("caltech101")
+    precision = training.choose_precision()
+    for seed, photos, way in itertools.product(range(seeds), per_class, FEW):
+        out = BUILD / f"{way.replace(' ', '-')}-{photos}-photos-{seed}"
+        if (out / "rows.csv").exists():
+            continue
+        learn, _, test = data.split_groups(
+            images.labels, images.class_names, sittings, photos, 0, seed
+        )
+        keras.utils.set_random_seed(seed)
+        batches, each = data.training_batches(
+            cut_out[learn],
+            images.labels[learn],
+            len(DIGITS),
+            size=size,
+            batch_size=32,
+            epochs=steps,
+            seed=seed,
+            mixup=0.0,
+            smallest_crop=0.85,
+            backgrounds=backgrounds,
+        )
+        start = caltech101 if FEW[way] else None
+        model = training.new_network(size, len(DIGITS), False, precision, start)
+        training.prepare(model, each, fresh=start is None)
+        training.compile_model(model, steps, 1, 1e-3, 0.05, 0.1)
+        model.fit(batches.take(steps), verbose=0)
+        pixels, _ = data.read_images(images.paths[test], size)
+        score = training.scores(images.labels[test], training.predict_probabilities(model, pixels))
+        print(f"{way}, {photos} photos a class, seed {seed}: {score['accuracy']:.1%}", flush=True)
+        row = {"shift": "as they are", "images": len(test), "accuracy": score["accuracy"]}
+        write_rows(out, [row | {"way": way, "seed": seed, "photos": photos}])
+        gather()
+
+
+def write_rows(out, rows):
+    """Writes the scores of one network; they come last, and say that it is done."""
+    out.mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame(rows)
+    data.write_whole(out / "rows.csv", lambda part: table.to_csv(part, index=False))
+
+
+def run(name, seed, flags, more):
+    """One training, unless it is done; returns its folder."""
+    out = BUILD / f"{name.replace(' ', '-')}-{seed}"
+    print(f"--- {name}, seed {seed}", flush=True)
+    numbers = ["--seed", str(seed), "--split-seed", str(seed)]
+    train.main(["--data", "signs", "--out", str(out), *numbers, *flags, *more])
+    return out
+
+
+def shift_rows(out):
+    """The accuracy of the network in `out` on its test photos, for each shift."""
+    model, card = training.load_model(out)
+    split = pd.read_csv(out / "split.csv").query("part == 'test'")
+    folder = data.dataset_folder("signs")
+    pixels, _ = data.read_images([str(folder / file) for file in split["file"]], SIZE)
+    labels = split["class"].astype(str).map(card["class_names"].index).to_numpy()
+    masks, backgrounds = signs.hand_masks(pixels), photographs()
+    rows = []
+    for name, how in signs.SHIFTS.items():
+        pictures = signs.shift(pixels, masks, backgrounds, **how)
+        side = (card["image_size"],) * 2
+        pictures = tf.image.resize(pictures, side, antialias=True).numpy()
+        if "mirror" in how:  # one view only: predict_probabilities looks at the mirrored one too
+            probabilities = model.predict(pictures, verbose=0)
+        else:
+            probabilities = training.predict_probabilities(model, pictures)
+        accuracy = float((probabilities.argmax(axis=1) == labels).mean())
+        rows.append({"shift": name, "images": len(labels), "accuracy": accuracy})
+        print(f"{name:26} {accuracy:.1%}", flush=True)
+    return rows
+
+
+def photographs():
+    """Backgrounds that no training has seen: Caltech 101's photographs of nothing particular."""
+    files = sorted((data.caltech101() / "BACKGROUND_Google").glob("*.jpg"))
+    pixels, errors = data.read_images([str(file) for file in files], SIZE)
+    return pixels[[error is None for error in errors]]
+
+
+def gather():
+    """Writes what is done so far to models/signs."""
+    MODEL.mkdir(parents=True, exist_ok=True)
+    done = sorted(BUILD.glob("*/rows.csv"))
+    rows = pd.concat([pd.read_csv(path) for path in done])
+    rows = rows[["way", "seed", "photos", "shift", "images", "accuracy"]].round(4)
+    data.write_whole(MODEL / "results.csv", lambda part: rows.to_csv(part, index=False))
+    curves = []
+    for path in done:
+        about = pd.read_csv(path).iloc[0]
+        if str(about["photos"]) == "all":
+            history = pd.read_csv(path.with_name("history.csv"))[["epoch", "loss", "accuracy"]]
+            curves.append(history.assign(way=about["way"], seed=about["seed"]).round(4))
+    curves = pd.concat(curves)
+    data.write_whole(MODEL / "curves.csv", lambda part: curves.to_csv(part, index=False))
+
+
+def ship(way):
+    """Copies the network of seed 0 to models/signs; the card comes last, so it is whole or not."""
+    source = BUILD / f"{way.replace(' ', '-')}-0"
+    (MODEL / training.CARD).unlink(missing_ok=True)
+    names = (training.WEIGHTS, training.HISTORY, "split.csv", "curves.png", training.CARD)
+    for name in names:
+        shutil.copyfile(source / name, MODEL / name)
+
+
+# --- the tables ---------------------------------------------------------------------------------
+
+
+def tables(rows):
+    """The results in words and numbers, as Markdown."""
+    whole = rows[rows["photos"].astype(str) == "all"]
+    ways = [way for way in WAYS if way in set(whole["way"])]
+    plain = whole[whole["shift"] == "as they are"]
+    lines = ["| test accuracy | " + " | ".join(f"seed {s}" for s in sorted(set(plain["seed"])))]
+    lines[0] += " | mean | all photos |"
+    lines.append("|---" * (lines[0].count("|") - 1) + "|")
+    for way in ways:
+        mine = plain[plain["way"] == way].sort_values("seed")
+        each = " | ".join(f"{100 * a:.1f}" for a in mine["accuracy"])
+        spread = mine["accuracy"].std() if len(mine) > 1 else 0
+        pooled = np.average(mine["accuracy"], weights=mine["images"])
+        lines.append(
+            f"| {way} | {each} | {100 * mine['accuracy'].mean():.1f} ± {100 * spread:.1f} | "
+            f"{100 * pooled:.1f} |"
+        )
+    lines += ["", "| test photos | " + " | ".join(ways) + " |", "|---" * (len(ways) + 1) + "|"]
+    for name in signs.SHIFTS:
+        cells = []
+        for way in ways:
+            mine = whole[(whole["shift"] == name) & (whole["way"] == way)]["accuracy"]
+            spread = mine.std() if len(mine) > 1 else 0
+            cells.append(f"{100 * mine.mean():.1f} ± {100 * spread:.1f}")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    few = rows[rows["photos"].astype(str) != "all"]
+    if len(few):
+        lines += ["", "| photos a class | " + " | ".join(FEW) + " |", "|---" * (len(FEW) + 1) + "|"]
+        for photos in sorted(set(few["photos"].astype(int))):
+            cells = []
+            for way in FEW:
+                mine = few[(few["photos"].astype(int) == photos) & (few["way"] == way)]["accuracy"]
+                cells.append(" ".join(f"{100 * a:.1f}" for a in mine))
+            lines.append(f"| {photos} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
