@@ -44,7 +44,7 @@ def archive_of(path, members, inner="caltech-101/101_ObjectCategories.tar.gz"):
 def small_network(input_shape=(32, 32, 3), classes=2, scaling=None):
     """Stands in for ResNet50 where a test is about the training around it."""
     inputs = keras.Input(input_shape)
-    x = keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs)
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="scaling")(inputs)
     x = keras.layers.Conv2D(4, 3, strides=4, name="conv1_conv")(x)
     x = keras.layers.BatchNormalization(name="block_3_bn")(x)
     x = keras.layers.Activation("relu")(x)
