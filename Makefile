@@ -2,6 +2,9 @@
 # make test   set up, run every test and every notebook
 # make lab    set up, open the notebooks in JupyterLab
 #
+# make student           writes build/student: the notebooks without solutions, to hand out
+# make mark FOLDER=...   checks the notebooks that were handed in (notebooks/TEACHING.md)
+#
 # make test VERSIONS=newest   the same with the newest releases of all packages
 # make test VERSIONS=colab    the same with Colab's, the oldest that we support
 # make colab-check            runs the notebooks as Colab opens them, on Colab's versions
@@ -12,7 +15,7 @@ VERSIONS := $(if $(filter colab-check,$(MAKECMDGOALS)),colab,pinned)
 VENV := $(if $(filter pinned,$(VERSIONS)),.venv,build/venv-$(VERSIONS))
 BIN := $(VENV)/bin
 
-.PHONY: run test lab notebooks images bench clean colab-check address
+.PHONY: run test lab notebooks images bench clean colab-check address student mark
 
 run: $(VENV)/ready
 	$(BIN)/python train.py --data sample
@@ -31,6 +34,12 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=300
 
 lab: $(VENV)/ready
 	$(BIN)/jupyter lab --notebook-dir=. notebooks/01_identity_block.ipynb
+
+student: $(VENV)/ready
+	$(BIN)/python -m helpers.classroom student
+
+mark: $(VENV)/ready
+	$(BIN)/python -m helpers.classroom mark "$(FOLDER)"
 
 # Runs every notebook from top to bottom and stores what it printed. Without that variable the
 # kernel would store TensorFlow's log lines, which nbval does not see when it compares.

@@ -8,6 +8,8 @@ measure     what a network costs and how its gradients flow
 pictures    the figures
 checks      the exercises' checks
 start       what each notebook's set-up cell ends with
+classroom   for teachers: the student edition, and marks for a folder of hand-ins
+handin      the process in which a hand-in's answers run
 """
 
 import os

@@ -4,7 +4,6 @@ Whether the stored outputs are what a run gives is nbval's part (`make test`).
 """
 
 import ast
-import dis
 import html
 import itertools
 import re
@@ -13,6 +12,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from address import address
+
+from helpers.handin import names
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -205,19 +206,6 @@ def test_nothing_depends_on_what_the_reader_wrote(cells):
         else:
             assert not reads & theirs - sets, cell.id
             theirs -= sets
-
-
-def names(source):
-    """The names of the notebook that the source reads, at any depth, and those that it sets."""
-    whole = compile(source, "cell", "exec")
-    todo, reads = [whole], set()
-    while todo:
-        part = todo.pop()
-        todo += [constant for constant in part.co_consts if hasattr(constant, "co_code")]
-        loads = ("LOAD_NAME", "LOAD_GLOBAL")
-        reads |= {step.argval for step in dis.get_instructions(part) if step.opname in loads}
-    sets = {step.argval for step in dis.get_instructions(whole) if step.opname == "STORE_NAME"}
-    return reads, sets
 
 
 # --- one source

@@ -1,0 +1,427 @@
+"""The student edition, and marks that bad hand-ins cannot upset and do not earn."""
+
+import copy
+import csv
+import json
+import re
+
+import blocks_catalogue as catalogue
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from test_checks import jacobian, network
+from test_notebooks import PATHS, code, is_exercise, tags
+
+from helpers import checks, classroom, handin
+from helpers.data import ROOT
+
+ONE, FOUR = PATHS[0], PATHS[3]
+NUMBERS = {path.stem: [e["number"] for e in classroom.exercises(path)[0]] for path in PATHS}
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+# ---------------------------------------------------------------- the student edition
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory):
+    return classroom.write_student_edition(tmp_path_factory.mktemp("made") / "student")
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_the_student_edition_is_the_notebook_without_solutions(path, student):
+    ours, theirs = read(path).cells, read(student / "notebooks" / path.name).cells
+    kept = [cell for cell in ours if "solution" not in tags(cell)]
+    assert [cell.id for cell in theirs] == [cell.id for cell in kept]
+    assert len(kept) <= len(ours) - 3
+    assert [cell.source for cell in theirs[1:]] == [cell.source for cell in kept[1:]]
+    badge = re.search(r"(?m)^\[!\[Open in Colab.*\n\n", kept[0].source)[0]
+    assert theirs[0].source == kept[0].source.replace(badge, "")
+    for cell in code(theirs):
+        assert cell.outputs == [] and cell.execution_count is None
+        assert "@title Solution" not in cell.source
+    for cell in theirs:
+        for target in re.findall(r"\]\(([\w./-]+\.\w+)\)", cell.source):
+            assert (student / "notebooks" / target).exists(), target
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_each_check_of_the_student_edition_says_not_done_yet(path, student, capsys):
+    """The stubs need no other cell, and (test_notebooks.py) no other cell needs them: what is left
+    is a notebook whose other cells nbval has run, in the same order."""
+    for cell in read(student / "notebooks" / path.name).cells:
+        if "exercise" in tags(cell):
+            exec(cell.source, {"checks": checks})
+            said = capsys.readouterr().out.splitlines()
+            calls = cell.source.count("checks.")
+            assert [line[:14] for line in said] == ["Not done yet: "] * calls, said
+
+
+def test_a_student_notebook_runs_to_its_end(student):
+    """One whole notebook, the quickest, in the folder that is handed out and nothing else."""
+    notebook = read(student / "notebooks" / PATHS[1].name)
+    where = {"metadata": {"path": str(student / "notebooks")}}
+    check = "import helpers\nprint(helpers.__file__)"
+    notebook.cells.append(nbformat.v4.new_code_cell(check))
+    NotebookClient(notebook, timeout=300, resources=where).execute()
+    *cells, last = code(notebook.cells)
+    assert last.outputs[0].text.startswith(str(student))
+    for cell in cells:
+        said = "".join(output.get("text", "") for output in cell.outputs)
+        assert said.count("Not done yet: ") == cell.source.count("checks.") * is_exercise(cell)
+        assert "Wrong: " not in said and "Right: " not in said
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_with_the_solutions_put_back_each_check_passes(path, monkeypatch):
+    """Each solution, run after just those cells that its names come from, as a hand-in's is."""
+    monkeypatch.chdir(ROOT)
+    asked, given = classroom.exercises(path)
+    solutions = [cell.source for cell in read(path).cells if "solution" in tags(cell)]
+    for place, (exercise, _) in enumerate(zip(asked, solutions, strict=True)):
+        answers = handin.values(exercise | {"cell": place}, given, solutions)
+        verdicts = [j(answer) for j, answer in zip(exercise["judges"], answers, strict=True)]
+        assert {status for status, _ in verdicts} == {"right"}, (exercise["number"], verdicts)
+
+
+# ---------------------------------------------------------------- marks
+
+
+def hand_in(path, answers, change=None):
+    """A hand-in made from a notebook of the series: its text.
+
+    answers: {exercise number: what stands in its cell, in place of all above the check's call}
+    """
+    notebook = classroom.student_edition(read(path))
+    stubs = [cell for cell in notebook.cells if "exercise" in tags(cell)]
+    for number, answer in answers.items():
+        cell = stubs[number - 1]
+        cell.source = answer + "\n" + cell.source[cell.source.rindex("\nchecks.") :]
+    if change:
+        change(notebook)
+    return json.dumps(notebook)
+
+
+BLOCK = """
+def my_identity_block(x, filters, kernel_size=3, name="mine"):
+    f1, f2, f3 = filters
+    y = layers.ReLU()(conv_bn(x, f1, 1, name=f"{name}_1"))
+    y = layers.ReLU()(conv_bn(y, f2, kernel_size, name=f"{name}_2"))
+    y = conv_bn(y, f3, 1, name=f"{name}_3")
+    return layers.ReLU()(layers.Add()([x, y]))
+"""
+NO_LAST_RELU = BLOCK.replace("layers.ReLU()(layers.Add()([x, y]))", "layers.Add()([x, y])")
+COUNT = "my_count = 512 * 128 + 9 * 128 * 128 + 128 * 512 + 5 * (128 + 128 + 512)"
+FOREVER = """
+def my_identity_block(x, filters, kernel_size=3):
+    while True:
+        pass
+"""
+FAKE_CHECKS = """
+import helpers, numpy as np
+import helpers.checks.blocks as blocks
+from helpers import checks
+blocks.same = blocks.agrees = lambda *a, **k: True
+blocks.find_mistake = lambda *a, **k: None
+np.allclose = lambda *a, **k: True
+layers.Activation.call = lambda self, x: x
+checks.identity_block.verdict = lambda *a, **k: ("right", "")
+checks.identity_block = helpers.checks.identity_block = lambda *a: print("Right: of course")
+"""
+FAKE_LATE = """
+def my_zero_last_gamma(block):
+    import numpy
+    numpy.array_equal = lambda a, b: "gamma" not in repr(a)
+"""
+SAYS_RIGHT = """
+import json, os
+my_answer = "a"
+print('Right: of course')
+line = json.dumps({"token": "", "verdicts": [["right", ""]], "values": ["c"]}) + "\\n"
+for number in range(1, 20):
+    try:
+        os.write(number, line.encode())
+    except OSError:
+        pass
+"""
+ALWAYS_EQUAL = """
+class Anything(str):
+    __eq__ = lambda self, other: True
+    __hash__ = str.__hash__
+    strip = lower = lambda self, *a: self
+my_answer = Anything("z")
+"""
+
+
+def without(ids):
+    def change(notebook):
+        notebook.cells = [cell for cell in notebook.cells if cell.id not in ids]
+
+    return change
+
+
+def spoiled(notebook):
+    """All cells but the exercises' changed, and variables deleted."""
+    for cell in code(notebook.cells):
+        if not is_exercise(cell):
+            cell.source = "raise SystemExit('no')\nconv_bn = layers = None\ndel checks, keras"
+
+
+def as_colab(notebook):
+    """Colab's files are of format 4.0: names of cells are in their metadata, if anywhere."""
+    notebook.nbformat_minor = 0
+    for number, cell in enumerate(notebook.cells):
+        del cell["id"]
+        cell.metadata = {"id": f"x{number}"}
+
+
+def own_cell(notebook):
+    """A helper function in a cell of its own, and the answer in a second cell."""
+    (place,) = [n for n, cell in enumerate(notebook.cells) if cell.id == "ex2-stub"]
+    helper = copy.deepcopy(notebook.cells[place])
+    helper.id, helper.source = "mine", "!pip list\ndef power(a, n):\n    return a**n"
+    answer = copy.deepcopy(helper)
+    answer.id, answer.source = "my2", "checks.gradient_through_blocks(power(1.1, 10))"
+    notebook.cells[place:place] = [helper]
+    notebook.cells[place + 2 : place + 2] = [answer]
+
+
+def with_solutions(notebook):
+    notebook.cells = read(ONE).cells
+
+
+STOPPED = "The answer was stopped: it took more than"
+ENDED = "The answer ended its process"
+RIGHT = {6: ("right", "")}
+HANGING = {  # hand-ins of notebook 01: (text, {exercise: (verdict, start of the sentence)})
+    "hangs": (
+        hand_in(ONE, {2: "while True:\n    pass", 6: COUNT}),
+        {2: ("wrong", STOPPED)} | RIGHT,
+    ),
+    "hangs in a function": (hand_in(ONE, {3: FOREVER, 6: COUNT}), {3: ("wrong", STOPPED)} | RIGHT),
+}
+BAD = {
+    "exits": (
+        hand_in(ONE, {1: "import sys\nsys.exit(0)", 2: "import os\nos._exit(0)", 6: COUNT}),
+        {1: ("wrong", "The cell stopped with SystemExit: 0"), 2: ("wrong", ENDED)} | RIGHT,
+    ),
+    "takes all memory": (
+        hand_in(ONE, {2: "my_gradient = bytearray(10**12)", 6: COUNT}),
+        {2: ("wrong", "The cell stopped with MemoryError (line 1: my_gra")} | RIGHT,
+    ),
+    "crashes": (
+        hand_in(ONE, {2: "import ctypes\nctypes.string_at(0)", 6: COUNT}),
+        {2: ("wrong", ENDED)} | RIGHT,
+    ),
+    "deletes variables": (
+        hand_in(
+            ONE,
+            {
+                1: 'my_answer = "c"\ndel checks',
+                2: "my_gradient = 1.1**10",
+                6: COUNT + "\ndel my_count",
+            },
+        ),
+        {
+            1: ("wrong", "The cell stopped with NameError: name 'checks' is not defined"),
+            2: ("right", ""),
+            6: ("wrong", "The cell stopped with NameError: name 'my_count' is not defined"),
+        },
+    ),
+    "redefines print": (
+        hand_in(
+            ONE,
+            {
+                1: 'import builtins\nmy_answer = "a"\nprint = builtins.print = exit = None',
+                6: COUNT,
+            },
+        ),
+        {1: ("wrong", "A network that overfits has a low training error.")} | RIGHT,
+    ),
+    "says right": (
+        hand_in(ONE, {1: SAYS_RIGHT, 6: COUNT}),
+        {1: ("wrong", "The answer wrote where only the marking may")} | RIGHT,
+    ),
+    "forks": (
+        hand_in(ONE, {1: 'import os\nos.fork()\nmy_answer = "c"', 2: "my_gradient = 1"}),
+        {1: ("right", ""), 2: ("wrong", "")},
+    ),
+    "always equal": (
+        hand_in(ONE, {1: ALWAYS_EQUAL}),
+        {1: ("wrong", "Choose one of a, b, c. Received: 'z'")},
+    ),
+    "changes the checks": (
+        hand_in(ONE, {3: FAKE_CHECKS + NO_LAST_RELU, 4: FAKE_LATE, 6: COUNT}),
+        {
+            3: ("wrong", "There is no ReLU after the addition"),
+            4: ("wrong", "While it is checked, the answer replaces numpy.array_equal."),
+        }
+        | RIGHT,
+    ),
+    "no Python": (
+        hand_in(ONE, {2: "my_gradient = = 1", 6: "(" * 10_000}),
+        {
+            2: ("wrong", "The cell stopped with SyntaxError: invalid syntax (line 1: my_gra"),
+            6: ("wrong", "The cell stopped with"),
+        },
+    ),
+    "other cells changed": (
+        hand_in(ONE, {3: BLOCK, 6: COUNT}, spoiled),
+        {3: ("right", "")} | RIGHT,
+    ),
+    "cells deleted": (
+        hand_in(ONE, {6: COUNT}, without(["ex2", "ex2-stub", "setup", "imports", "checks"])),
+        {2: ("not done", "This exercise's cell is missing.")} | RIGHT,
+    ),
+    "cells of their own": (hand_in(ONE, {6: COUNT}, own_cell), {2: ("right", "")} | RIGHT),
+    "from Colab": (hand_in(ONE, {2: "my_gradient = 1.1**10"}, as_colab), {2: ("right", "")}),
+    "solutions still there": (hand_in(ONE, {}, with_solutions), {}),
+    "=1+[bold]1": (
+        hand_in(ONE, {2: 'raise ValueError("[/] \\x1b[2J\\ud800\\n[red]")'}),
+        {2: ("wrong", "The cell stopped with ValueError: [/] [2J [red] (line 1: raise")},
+    ),
+    "half a file": (hand_in(ONE, {6: COUNT})[:5000], "This file is not a whole notebook (JSON"),
+    "a list": ('[{"cells": []}]', "This file is not a whole notebook (TypeError"),
+    "deep": ("[" * 100_000, "This file is not a"),
+    "a picture": ("\x89PNG\r\n\x1a\n\0", "This file is not a whole notebook ("),
+}
+
+
+def write(folder, made):
+    for name, (text, _) in made.items():
+        (folder / name).mkdir(parents=True)  # the student's name
+        (folder / name / ONE.name).write_text(text, encoding="latin-1")
+
+
+def compare(table, made):
+    """Each hand-in has the rows that are expected, one an exercise, and no others."""
+    assert {row["student"].lstrip("'") for row in table} == set(made)
+    for name, (_, expected) in made.items():
+        rows = {row["exercise"]: row for row in table if row["student"].lstrip("'") == name}
+        if isinstance(expected, str):
+            assert list(rows) == ["all"], name
+            assert rows["all"]["verdict"] == "not done"
+            assert rows["all"]["sentence"].startswith(expected), rows
+            continue
+        assert list(rows) == [str(number) for number in NUMBERS[ONE.stem]], name
+        for number in NUMBERS[ONE.stem]:
+            row = rows[str(number)]
+            verdict, start = expected.get(number, ("not done", "The cell is as it was"))
+            assert row["verdict"] == verdict, (name, row)
+            assert row["sentence"].startswith(start), (name, row)
+
+
+def test_a_hand_in_that_hangs_costs_only_itself(tmp_path):
+    write(tmp_path, HANGING)
+    compare(classroom.mark(tmp_path, seconds=2), HANGING)
+
+
+def test_bad_hand_ins_cost_only_themselves_and_earn_nothing(tmp_path, capsys):
+    write(tmp_path / "in", BAD)
+    file = tmp_path / "made" / "marks.csv"
+    classroom.main(["mark", str(tmp_path / "in"), "--csv", str(file)])
+    with file.open(encoding="utf-8", newline="") as lines:
+        table = list(csv.DictReader(lines))
+    compare(table, BAD)
+    screen = capsys.readouterr().out
+    assert all(name in screen for name in BAD)
+    counts = [sum(row["verdict"] == v for row in table) for v in ("right", "wrong", "not done")]
+    assert "{} right, {} wrong, {} not done.".format(*counts) in screen
+
+
+def test_a_hand_in_cannot_change_the_question(tmp_path):
+    """What a check is told besides the answer comes from the notebook of the series."""
+    rounded_up = 'my_steps = 79\nchecks.number(my_steps, expected=79)\noptions = {"c": "no"}'
+    text = hand_in(FOUR, {})
+    notebook = json.loads(text)
+    for cell in notebook["cells"]:
+        if cell["id"] == "ex1-stub":
+            cell["source"] = rounded_up
+        if cell["id"] == "ex2-stub":
+            cell["source"] = 'checks.choice("a", "a", {})'
+    (tmp_path / f"ada_{FOUR.name}").write_text(json.dumps(notebook))
+    first, second, *_ = classroom.mark(tmp_path)
+    assert (first["verdict"], first["sentence"][:14]) == ("wrong", "That rounds up")
+    assert (second["verdict"], second["sentence"][:20]) == ("wrong", "Only training images")
+
+
+def test_students_are_told_by_folder_or_file_name(tmp_path):
+    for name in (
+        "Ada Lovelace_1234_assignsubmission_file/01_identity_block.ipynb",
+        "grace/hw/Copy of 02_Convolutional_Block (1).ipynb",
+        "emmy_77_01_identity_block.ipynb",
+        "01_identity_block-noether.ipynb",
+        "01_identity_block.ipynb",
+        "something.ipynb",
+        "__MACOSX/ada/01_identity_block.ipynb",
+        ".ipynb_checkpoints/01_identity_block.ipynb",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found, left_out = classroom.hand_ins(tmp_path, [path.stem for path in PATHS])
+    assert [(student, notebook[:2]) for student, notebook, _ in found] == [
+        ("(no name)", "01"),
+        ("Ada Lovelace", "01"),
+        ("emmy_77", "01"),
+        ("grace", "02"),
+        ("noether", "01"),
+    ]
+    assert [path.name for path in left_out] == ["something.ipynb"]
+
+
+@pytest.mark.parametrize("arguments", [[], [""], ["nowhere"], ["empty"], ["empty", "--jobs", "x"]])
+def test_bad_commands_are_refused_in_one_line(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit) as stop:
+        classroom.main(["mark", *arguments])
+    said = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert said.startswith("classroom: ") and said.count("\n") == 1, said
+
+
+# ---------------------------------------------------------------- the teacher's sheet
+
+FUNCTIONS = {  # wrong answers that the sheet describes in words
+    "ReLU before the addition": catalogue.mutated(
+        catalogue.IDENTITY, catalogue.WRONG_IDENTITY["relu before the addition"][1:]
+    ),
+    "`tape.gradient` in place of `tape.jacobian`": jacobian(
+        finish=lambda t, y, x: t.gradient(y, x)
+    ),
+    "the shortcut without `strides`": catalogue.mutated(
+        catalogue.CONVOLUTIONAL, catalogue.WRONG_CONVOLUTIONAL["shortcut ignores strides"][1:]
+    ),
+    "pixels not scaled": network(scale=None),
+}
+
+
+def said_about(exercise, answer):
+    """(status, sentence) of an answer as it stands in the sheet."""
+    code = re.fullmatch("`([^`]+)`", answer)
+    return exercise["judges"][0](eval(code[1]) if code else FUNCTIONS[answer])
+
+
+SHEET = (ROOT / "notebooks" / "TEACHING.md").read_text(encoding="utf-8")
+SECTIONS = re.findall(r"(?ms)^## (\d\d) .*?(?=^## |\Z)", SHEET)
+
+
+@pytest.mark.parametrize("number", SECTIONS)
+def test_the_sheet_quotes_the_checks(number):
+    (path,) = [path for path in PATHS if path.name.startswith(number)]
+    asked, _ = classroom.exercises(path)
+    section = re.search(rf"(?ms)^## {number} .*?(?=^## |\Z)", SHEET)[0]
+    rows = re.findall(r"(?m)^\| (\d+) \| (.+) \| (.+) \|$", section)
+    assert len(rows) == 5
+    for exercise, answer, sentence in rows:
+        assert said_about(asked[int(exercise) - 1], answer) == ("wrong", sentence)
+    assert f", {minutes(path)} minutes" in section.splitlines()[0]
+    assert "**Goals.**" in section
+    assert section.partition("**Discuss.**")[2].count("?*") == 2
+
+
+def minutes(path):
+    return re.search(r"\*\*Time\*\* about (\d+) minutes", read(path).cells[0].source)[1]
