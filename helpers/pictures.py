@@ -5,6 +5,7 @@ their coordinates are inches.
 """
 
 import base64
+import html
 import io
 import json
 import re
@@ -33,14 +34,17 @@ DPI = 160
 def show(figure, alt):
     """Displays a figure in a notebook, with `alt` as the text for those who cannot see it.
 
-    The text goes into the picture's metadata, where notebook viewers look for it, and is the
-    output's plain-text form. The figure is closed, so that it does not appear twice.
+    The text goes into the picture's metadata, where nbconvert looks for it, and is the output's
+    plain-text form. JupyterLab looks at neither, so it is given an empty element of that name,
+    which screen readers read out. The figure is closed, so that it does not appear twice.
     """
     picture = io.BytesIO()
     figure.savefig(picture, dpi=DPI, facecolor="white")
     plt.close(figure)
     data = {"image/png": base64.b64encode(picture.getvalue()).decode(), "text/plain": alt}
     width = round(80 * figure.get_figwidth())
+    named = f'<div role="img" aria-label="{html.escape(alt)}"></div>'
+    display({"text/html": named}, raw=True)
     display(data, metadata={"image/png": {"alt": alt, "width": width}}, raw=True)
 
 

@@ -144,6 +144,7 @@ def test_opens_and_ends_as_the_others_do(path, cells):
     assert f"({BLOB}/notebooks/{path.name})" in first
     assert first.count("colab.research.google.com/github") == 1
     assert setup.source == read(PATHS[0]).cells[1].source, "another set-up cell than notebook 01"
+    assert setup.metadata.jupyter.source_hidden is True
     assert "git clone" not in "".join(cell.source for cell in cells[2:])
     assert "## What to take away" in last
     here = PATHS.index(path)
@@ -186,7 +187,7 @@ def test_exercises_have_a_stub_and_a_collapsed_solution(cells):
     for number, stub in enumerate(stubs, start=1):
         text, stub, solution = cells[stub - 1 : stub + 2]
         assert text.source.startswith(f"### Exercise {number}. ")
-        assert solution.metadata.jupyter.source_hidden is True
+        assert solution.metadata.jupyter == {"source_hidden": True, "outputs_hidden": True}
         assert solution.metadata.cellView == "form"
         assert solution.source.startswith("# @title Solution\n")
         calls = re.findall(r"checks\.(\w+)\(", stub.source)
