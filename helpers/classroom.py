@@ -351,19 +351,24 @@ def mark(folder, seconds=60, jobs=None):
 
 
 def show(table):
-    """The table on the screen."""
+    """The table on the screen: exercises of which the same is to be said share a line."""
     colours = {"right": "green", "wrong": "red", "not done": "yellow"}
-    screen = Table(box=SIMPLE, pad_edge=False)
-    for column in ("student", "notebook", "ex.", "verdict"):
-        screen.add_column(column, no_wrap=column != "student")
-    screen.add_column("what the check says")
+    lines = {}
     for row in table:
-        cells = [Text(row[column]) for column in COLUMNS[:5]]
-        cells[1] = Text(row["notebook"][:2])
-        if row["verdict"] == "right" or row["sentence"] == UNTOUCHED:
-            cells[4] = Text("")
-        cells[3].stylize(colours[row["verdict"]])
-        screen.add_row(*cells)
+        plain = row["verdict"] == "right" or row["sentence"] == UNTOUCHED
+        said = "" if plain else row["sentence"]
+        line = (row["file"], row["student"], row["notebook"], row["verdict"], said)
+        lines.setdefault(line, []).append(row["exercise"])
+    screen = Table(box=SIMPLE, pad_edge=False)
+    for column in ("student", "notebook", "verdict", "exercise", "what the check says"):
+        screen.add_column(column, overflow="fold")
+    before = None
+    for (file, student, notebook, verdict, said), numbers in lines.items():
+        who = (student, notebook[:2]) if file != before else ("", "")
+        screen.add_row(
+            *map(Text, who), Text(verdict, colours[verdict]), ", ".join(numbers), Text(said)
+        )
+        before = file
     Console().print(screen)
     count = Counter(row["verdict"] for row in table)
     print(", ".join(f"{count[status]} {status}" for status in colours) + ".")
