@@ -390,9 +390,10 @@ def split_groups(labels, class_names, groups, per_class=None, validation=0, seed
             (parts[1], next_fold, validation),
         ):
             mine = rng.permutation(whole[labels[whole] == label])
-            if len(mine) < (count or 1):
+            wanted = 1 if count is None else count
+            if len(mine) < wanted:
                 raise UserError(
-                    f"Class {name!r} has {len(mine)} pictures where {count or 1} are wanted: "
+                    f"Class {name!r} has {len(mine)} pictures where {wanted} are wanted: "
                     "lower --per-class or --validation."
                 )
             part.append(mine[:count])

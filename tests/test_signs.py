@@ -10,10 +10,11 @@ import zipfile
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import compare_signs
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import small_network
+from conftest import picture, small_network
 from PIL import Image, ImageDraw
 from test_commands import refused, run_predict
 
@@ -402,6 +403,79 @@ def test_no_network(small, wanted, tmp_path, capsys):
     flags = ["--data", "signs", "--data-dir", tmp_path, "--out", tmp_path / "out"]
     line = refused(capsys, train.main, flags)
     assert str(tmp_path / "sign-language-digits.zip") in line and "--data sample" in line
+
+
+# --- the comparison
+
+
+@pytest.fixture
+def comparison(command, tmp_path, monkeypatch):
+    """compare_signs on the stand-in: two ways, three shifts, folders of its own."""
+    models = tmp_path / "models"
+    models.mkdir()
+    (tmp_path / "start").rename(models / "caltech101")
+    things = tmp_path / "caltech-101" / "101_ObjectCategories"
+    for name in ("accordion", "BACKGROUND_Google"):
+        (things / name).mkdir(parents=True)
+        picture(3).save(things / name / "image_0001.jpg")
+    monkeypatch.setenv("RESNET50_DATA", str(tmp_path))
+    monkeypatch.setattr(training, "MODELS", models)
+    monkeypatch.setattr(compare_signs, "MODEL", models / "signs")
+    monkeypatch.setattr(compare_signs, "BUILD", tmp_path / "build")
+    ways = {way: compare_signs.WAYS[way] for way in ("frozen", "from scratch")}
+    monkeypatch.setattr(compare_signs, "WAYS", ways)
+    few = ("as they are", "other background", "the other hand")
+    monkeypatch.setattr(signs, "SHIFTS", {name: signs.SHIFTS[name] for name in few})
+    return compare_signs
+
+
+def test_the_comparison_goes_on_where_it_stopped_and_ships_a_network(comparison, capsys):
+    comparison.near_duplicates()
+    comparison.compare(seeds=1, epochs=1)
+    comparison.few_photos(1, per_class=(2, 4), steps=2)
+    rows = pd.read_csv(comparison.MODEL / "results.csv")
+    assert len(rows) == 2 * 3 + 2 * 2 and rows["accuracy"].between(0, 1).all()
+    card = training.read_card(comparison.BUILD / "frozen-0")
+    measured = rows.query("way == 'frozen' and shift == 'as they are' and photos == 'all'")
+    assert abs(measured["accuracy"].item() - card["test"]["accuracy"]) < 0.17  # resized twice
+    capsys.readouterr()
+    comparison.compare(seeds=1, epochs=1)
+    comparison.few_photos(1, per_class=(2, 4), steps=2)
+    again = capsys.readouterr().out
+    assert again.count("this very training, finished") == 2 and "epoch 1/1" not in again
+    comparison.ship("frozen")
+    model, _ = training.load_model(comparison.MODEL)
+    assert model.output_shape == (None, 6)
+    text = comparison.tables()
+    for words in ("by sitting", "seed 0", "other background", "photos a class"):
+        assert words in text
+    for table in text.split("\n\n"):
+        assert len({line.count("|") for line in table.splitlines()}) == 1, table
+
+
+def test_the_smallest_of_the_best_is_shipped(comparison):
+    comparison.MODEL.mkdir()
+
+    def choose(frozen, scratch):
+        rows = [
+            {"way": way, "seed": 0, "photos": "all", "shift": shift, "accuracy": accuracy}
+            for way, accuracies in (("frozen", frozen), ("from scratch", scratch))
+            for shift, accuracy in zip(signs.SHIFTS, accuracies, strict=True)
+        ]
+        pd.DataFrame(rows).to_csv(comparison.MODEL / "results.csv", index=False)
+        return comparison.smallest_of_the_best()
+
+    assert choose((0.9, 0.8, 0.9), (0.9, 0.8, 0.9)) == "frozen"
+    assert choose((0.9, 0.8, 0.9), (0.92, 0.8, 0.9)) == "from scratch"
+    assert choose((0.9, 0.8, 0.9), (0.9, 0.9, 0.9)) == "from scratch"
+
+
+def test_no_results_yet_is_one_line(comparison, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["compare_signs.py", "--tables"])
+    with pytest.raises(SystemExit) as stop:
+        comparison.main()
+    errors = capsys.readouterr().err
+    assert stop.value.code == 2 and errors.count("\n") == 1 and "no results yet" in errors
 
 
 # --- the real photos, where they are
