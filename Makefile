@@ -8,14 +8,17 @@
 # make test VERSIONS=newest   the same with the newest releases of all packages
 # make test VERSIONS=colab    the same with Colab's, the oldest that we support
 # make colab-check            runs the notebooks as Colab opens them, on Colab's versions
+# make lab-check              runs the notebooks in JupyterLab, in a Chromium without a screen
 # make address                writes the address of the repository (origin's) wherever it stands
 
-PYTHON ?= python3.11
+PYTHONS := python3.11 python3.12 python3.13 python3
+PYTHON ?= $(firstword $(foreach name,$(PYTHONS),$(shell command -v $(name) 2>/dev/null)) python3.11)
 VERSIONS := $(if $(filter colab-check,$(MAKECMDGOALS)),colab,pinned)
 VENV := $(if $(filter pinned,$(VERSIONS)),.venv,build/venv-$(VERSIONS))
 BIN := $(VENV)/bin
 
-.PHONY: run test lab notebooks images bench signs clean colab-check address student mark
+.PHONY: run test lab lab-check notebooks images bench signs clean colab-check address student mark \
+  again
 
 run: $(VENV)/ready
 	$(BIN)/python train.py --data sample
@@ -33,7 +36,11 @@ test: $(VENV)/ready
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=300
 
 lab: $(VENV)/ready
-	$(BIN)/jupyter lab --notebook-dir=. notebooks/01_identity_block.ipynb
+	$(BIN)/python -m jupyterlab --notebook-dir=. --LabApp.news_url=None \
+	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate notebooks/01_identity_block.ipynb
+
+lab-check: $(VENV)/ready
+	LAB_CHECK=1 $(BIN)/python -m pytest -q tests/test_jupyterlab.py
 
 student: $(VENV)/ready
 	$(BIN)/python -m helpers.classroom student
@@ -44,7 +51,7 @@ mark: $(VENV)/ready
 # Runs every notebook from top to bottom and stores what it printed. Without that variable the
 # kernel would store TensorFlow's log lines, which nbval does not see when it compares.
 notebooks: $(VENV)/ready
-	PYTEST_CURRENT_TEST=notebooks $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+	PYTEST_CURRENT_TEST=notebooks $(BIN)/python -m nbconvert --to notebook --execute --inplace \
 	  --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 images: $(VENV)/ready
@@ -70,15 +77,24 @@ PACKAGES-newest = $(NAMES)
 PACKAGES-colab = -c tests/versions-colab.txt $(NAMES)
 $(if $(PACKAGES-$(VERSIONS)),,$(error VERSIONS is pinned, newest or colab))
 
-# Done once, and again when requirements.txt changes.
-$(VENV)/ready: requirements.txt $(wildcard tests/versions-$(VERSIONS).txt)
+# Done once; again when requirements.txt changes, or when the Python behind it has gone.
+$(VENV)/ready: requirements.txt $(wildcard tests/versions-$(VERSIONS).txt) \
+  $(if $(realpath $(BIN)/python),,again)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 4) <= sys.version_info < (3, 14))' 2>/dev/null \
 	  || { echo "Python 3.11.4 to 3.13 is needed: make PYTHON=/path/to/python3.11"; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	  || { echo "Python's venv module is missing: on Debian, apt install python3-venv"; exit 2; }
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PACKAGES-$(VERSIONS))
-	touch $@
+	@test ! -L $(VENV) \
+	  || { echo "$(VENV) is a link, and what it leads to would be emptied: rm $(VENV)"; exit 2; }
+	@echo "Installing the packages into $(VENV): once, some minutes, 3 GB of disk"
+	@$(PYTHON) -m venv --clear $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PACKAGES-$(VERSIONS)) \
+	  || { echo "Not installed; the reason stands above. No network? Behind a proxy, first type:" \
+	  "export HTTPS_PROXY=http://its-name:its-port. Disk full? 3 GB are needed. Then make again."; \
+	  exit 2; }
+	@touch $@
+
+again:
 
 clean:
 	rm -rf .venv build data

@@ -27,9 +27,10 @@ def parse_arguments(arguments=None):
 
 def main(arguments=None):
     args = parse_arguments(arguments)
-    from helpers import UserError  # now, not above: TensorFlow takes seconds to start
+    from helpers import UserError, start  # now, not above: TensorFlow takes seconds to start
 
     try:
+        start.check()
         sys.exit(predict(args))
     except UserError as error:
         sys.exit(print(f"predict.py: {error}", file=sys.stderr) or 2)

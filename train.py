@@ -129,9 +129,10 @@ def parse_arguments(arguments=None):
 
 def main(arguments=None):
     args = parse_arguments(arguments)
-    from helpers import UserError  # now, not above: TensorFlow takes seconds to start
+    from helpers import UserError, start  # now, not above: TensorFlow takes seconds to start
 
     try:
+        start.check()
         train(args)
     except UserError as error:
         sys.exit(print(f"train.py: {error}", file=sys.stderr) or 2)

@@ -1,4 +1,4 @@
-"""What a notebook's set-up cell ends with: missing packages, and one line about the machine.
+"""Missing packages, for commands and notebooks; and what a notebook's set-up cell ends with.
 
 Imports nothing that may be missing before it has looked.
 """
@@ -34,13 +34,9 @@ def start():
     Raises UserError where packages are missing elsewhere, or cannot be installed.
     """
     in_colab = "google.colab" in sys.modules
-    missing = [package for module, package in NEEDED.items() if find_spec(module) is None]
-    if missing and not in_colab:
-        raise helpers.UserError(
-            f"Not installed for {sys.executable}: {', '.join(missing)}. Choose the kernel that "
-            "has them, or install them as README.md says under Start."
-        )
-    if missing:
+    if not in_colab:
+        check()
+    elif missing := missing_packages():
         install(missing)
 
     import keras
@@ -53,6 +49,23 @@ def start():
     print(f"Python {python}, TensorFlow {tf.__version__}, Keras {keras.__version__}, {device}")
     if in_colab and not gpus:
         print("A GPU trains faster: Runtime > Change runtime type > T4 GPU > Save, then Run all.")
+
+
+def check():
+    """Raises UserError, which says what to do, if this Python is too old or lacks packages."""
+    if sys.version_info < (3, 11):  # noqa: UP036, older ones have read as far as this
+        version = ".".join(map(str, sys.version_info[:3]))
+        raise helpers.UserError(f"Python 3.11 to 3.13 is needed; {sys.executable} is {version}.")
+    if missing := missing_packages():
+        raise helpers.UserError(
+            f"Not installed for {sys.executable}: {', '.join(missing)}. `make run` installs all "
+            "into .venv (without make: README.md, Start). Then start .venv/bin/python in place of "
+            "python, and the notebooks with `make lab`."
+        )
+
+
+def missing_packages():
+    return [package for module, package in NEEDED.items() if find_spec(module) is None]
 
 
 def install(packages):

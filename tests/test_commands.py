@@ -1,5 +1,6 @@
 """train.py and predict.py as typed: answers, and one clear line with exit code 2 for bad input."""
 
+import ast
 import errno
 import io
 import json
@@ -8,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -15,7 +17,7 @@ from conftest import archive_of, picture, small_network, write_folder
 
 import predict
 import train
-from helpers import data, training
+from helpers import UserError, data, start, training
 from helpers.data import ROOT
 
 
@@ -276,6 +278,28 @@ def test_help_does_not_wait_for_tensorflow():
     assert "tensorflow" not in done.stderr
 
 
+@pytest.mark.parametrize("command", ["train.py", "predict.py"])
+def test_missing_packages_are_named_in_one_line(command):
+    done = run("-S", command, "images/test.jpg" if command == "predict.py" else "--data=sample")
+    assert done.returncode == 2 and done.stdout == ""  # -S: Python without its packages
+    assert done.stderr.count("\n") == 1 and "make run" in done.stderr, done.stderr
+    assert done.stderr.startswith(f"{command}: Not installed for {sys.executable}: tensorflow")
+
+
+def test_an_old_python_is_told_so(monkeypatch):
+    old = SimpleNamespace(version_info=(3, 8, 10, "final", 0), executable="/usr/bin/python3")
+    monkeypatch.setattr(start, "sys", old)
+    with pytest.raises(UserError, match=r"Python 3.11 to 3.13 is needed; /usr/bin/python3 is 3.8"):
+        start.check()
+
+
+@pytest.mark.parametrize(
+    "name", ["train.py", "predict.py", "helpers/__init__.py", "helpers/start.py"]
+)
+def test_an_old_python_can_read_what_tells_it_so(name):
+    ast.parse((ROOT / name).read_text(encoding="utf-8"), feature_version=(3, 8))
+
+
 def test_environment_and_requirements_agree():
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     pins = [line for line in lines if line and not line.startswith("#")]
@@ -299,20 +323,87 @@ def test_per_class_defaults_follow_the_data(tmp_path):
     assert train.parse_arguments(["--data", str(write_folder(tmp_path / "x"))]).per_class is None
 
 
-@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
-@pytest.mark.parametrize("python", ["false", "no-such-python"])
-def test_an_unsupported_python_is_refused_in_one_line(tmp_path, python):
+# --- make: the first minutes
+
+# Stands in for a Python: makes a "virtual environment" whose pip ends with the exit code PIP.
+FAKE_PYTHON = """#!/bin/sh
+echo "$@" >> calls.txt
+case "$*" in
+  "-m venv "*) mkdir -p .venv/bin; rm -f .venv/bin/python; cp "$0" .venv/bin/python;;
+  "-m pip "*) exit ${PIP:-0};;
+esac
+"""
+
+
+@pytest.fixture
+def make(tmp_path, monkeypatch):
+    """Runs `make` in a copy with a stand-in for Python: (exit code, its lines, calls of Python)."""
+    if not shutil.which("make"):
+        pytest.skip("make is not installed")
     for name in ("Makefile", "requirements.txt"):
         shutil.copy(ROOT / name, tmp_path)
-    done = subprocess.run(
-        ["make", "--silent", "run", f"PYTHON={python}"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2
-    assert done.stdout.count("\n") == 1 and "Python 3.11.4 to 3.13 is needed" in done.stdout
+    python = tmp_path / "bin/python3.12"
+    python.parent.mkdir()
+    python.write_text(FAKE_PYTHON)
+    python.chmod(0o755)
+    monkeypatch.delenv("MAKEFLAGS", raising=False)  # of the make that runs this test
+
+    def make(*arguments, **environment):
+        (tmp_path / "calls.txt").write_text("")
+        environment = {"PATH": f"{python.parent}:{os.environ['PATH']}"} | environment
+        done = subprocess.run(
+            ["make", "--silent", *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | environment,
+        )
+        calls = (tmp_path / "calls.txt").read_text().splitlines()
+        return done.returncode, done.stdout.splitlines(), calls
+
+    return make
+
+
+@pytest.mark.parametrize("python", ["false", "no-such-python"])
+def test_an_unsupported_python_is_refused_in_one_line(make, tmp_path, python):
+    code, lines, _ = make("run", f"PYTHON={python}")
+    assert code == 2 and len(lines) == 1 and "Python 3.11.4 to 3.13 is needed" in lines[0]
     assert not (tmp_path / ".venv").exists()
+
+
+def test_make_finds_the_python_that_is_there(make, tmp_path):
+    for tool in ("sh", "make", "cp", "mkdir", "rm", "touch", "sed"):
+        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
+    code, _, calls = make("lab", PATH=str(tmp_path / "bin"))  # python3.12 alone
+    assert code == 0 and calls[-1].startswith("-m jupyterlab ")
+    assert any(call.startswith("-m venv") for call in calls)
+
+
+def test_the_set_up_is_made_once_and_again_when_its_python_has_gone(make, tmp_path):
+    python = f"PYTHON={tmp_path / 'bin/python3.12'}"
+    assert "-m venv --clear .venv" in make("lab", python)[2]
+    assert [call.split()[1] for call in make("lab", python)[2]] == ["jupyterlab"]
+    (tmp_path / ".venv/bin/python").unlink()
+    (tmp_path / ".venv/bin/python").symlink_to(tmp_path / "python-of-last-year")
+    assert "-m venv --clear .venv" in make("lab", python)[2]
+
+
+def test_packages_that_cannot_be_installed(make, tmp_path):
+    python = f"PYTHON={tmp_path / 'bin/python3.12'}"
+    code, lines, _ = make("run", python, PIP="1")
+    assert code == 2 and "HTTPS_PROXY=" in lines[-1] and "3 GB" in lines[-1]
+    assert not (tmp_path / ".venv/ready").exists()
+    code, _, calls = make("run", python)  # with a network, it begins anew
+    assert code == 0 and "-m venv --clear .venv" in calls
+
+
+def test_a_linked_environment_is_not_emptied(make, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / ".venv").symlink_to(tmp_path / "mine")
+    code, lines, calls = make("run", f"PYTHON={tmp_path / 'bin/python3.12'}")
+    assert code == 2 and len(lines) == 1 and "rm .venv" in lines[0]
+    assert not any("venv --clear" in call for call in calls)
 
 
 def test_the_readme_names_files_that_exist_and_describes_its_pictures():
