@@ -29,22 +29,24 @@ IMAGES = Path(__file__).parent.parent / "images"
 BLUE, ORANGE, GREEN, _, PURPLE, _, _, GREY, *_ = sns.color_palette("colorblind")
 INK, FAINT = "#1a1a1a", "#5a5a5a"
 DPI = 160
+# A GIF of one transparent pixel.
+NOTHING = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
 
 
 def show(figure, alt):
     """Displays a figure in a notebook, with `alt` as the text for those who cannot see it.
 
     The text goes into the picture's metadata, where nbconvert looks for it, and is the output's
-    plain-text form. JupyterLab looks at neither, so it is given an empty element of that name,
-    which screen readers read out. The figure is closed, so that it does not appear twice.
+    plain-text form. JupyterLab looks at neither, so an empty picture of one pixel goes before it
+    and carries the text to screen readers. The figure is closed: it shall not appear twice.
     """
     picture = io.BytesIO()
     figure.savefig(picture, dpi=DPI, facecolor="white")
     plt.close(figure)
     data = {"image/png": base64.b64encode(picture.getvalue()).decode(), "text/plain": alt}
     width = round(80 * figure.get_figwidth())
-    named = f'<div role="img" aria-label="{html.escape(alt)}"></div>'
-    display({"text/html": named}, raw=True)
+    told = f'<img alt="{html.escape(alt)}" src="{NOTHING}" style="display:block">'
+    display({"text/html": told}, raw=True)
     display(data, metadata={"image/png": {"alt": alt, "width": width}}, raw=True)
 
 
