@@ -1,11 +1,14 @@
 """The checks name each mistake in a sentence of its own, and accept right code in any form."""
 
+from itertools import product
+
 import blocks_catalogue as catalogue
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from sklearn.metrics import balanced_accuracy_score
 
 from helpers import checks, measure, resnet
 from helpers.checks import mistakes
@@ -128,6 +131,14 @@ VALUE_CHECKS = [
     checks.parameters_of_head,
     checks.stage_with_most_parameters,
     checks.stage_with_most_multiply_adds,
+    checks.better_or_luck,
+    checks.calibration_error,
+    checks.channel_weight_constant,
+    checks.mean_per_class_accuracy,
+    checks.never_lost_for_an_answer,
+    checks.steps_per_epoch,
+    checks.ways_left,
+    checks.which_split_leaks,
 ]
 
 
@@ -621,6 +632,41 @@ def test_numbers_of_the_network_are_those_of_the_real_one():
         (checks.stage_with_most_parameters, "conv4", "most blocks"),
         (checks.stage_with_most_multiply_adds, 5, "few positions"),
         (checks.stage_with_most_multiply_adds, "the last", "name of a stage"),
+        (checks.steps_per_epoch, 79, "rounds up"),
+        (checks.steps_per_epoch, 78.90625, "whole batch"),
+        (checks.steps_per_epoch, 94, "validation images are not trained on; take"),
+        (checks.steps_per_epoch, 95, "only whole batches"),
+        (checks.steps_per_epoch, 271, "most of them are for the test"),
+        (checks.which_split_leaks, "a", "after the split"),
+        (checks.which_split_leaks, "b)", "mean comes from training"),
+        (checks.which_split_leaks, "d", "No person"),
+        (checks.mean_per_class_accuracy, 97 / 130, "plain accuracy"),
+        (checks.mean_per_class_accuracy, 0.5584, "divided by columns"),
+        (checks.mean_per_class_accuracy, 63.3, "percent"),
+        (checks.mean_per_class_accuracy, 1.9, "sum"),
+        (checks.better_or_luck, "a", "six fewer"),
+        (checks.better_or_luck, "b", "Not told apart"),
+        (checks.channel_weight_constant, 1, "average over the places"),
+        (checks.channel_weight_constant, 4, "Turn it round"),
+        (checks.channel_weight_constant, 0.5, "two rows"),
+        (checks.channel_weight_constant, 1 / 16, "dividing twice"),
+        (checks.channel_weight_constant, 1 / 2048, "not over channels"),
+        (checks.never_lost_for_an_answer, "a", "sum to 1"),
+        (checks.never_lost_for_an_answer, "c", "nothing on it"),
+        (checks.calibration_error, 0.05, "too modest"),
+        (checks.calibration_error, 0.4 / 3, "60 count more"),
+        (checks.calibration_error, 0.133, "60 count more"),
+        (checks.calibration_error, 0.13, "60 count more"),
+        (checks.calibration_error, 0.4, "not their sum"),
+        (checks.calibration_error, 11, "in points"),
+        (checks.ways_left, 2**16, "nothing is removed"),
+        (checks.ways_left, 2**16 - 1, "every way"),
+        (checks.ways_left, 2**14, "one factor 2"),
+        (checks.ways_left, 30, "choices multiply"),
+        (checks.ways_left, 31, "choices multiply"),
+        (checks.ways_left, 15, "counts blocks"),
+        (checks.ways_left, 2**12, "All 16"),
+        (checks.ways_left, 2**11, "All 16"),
     ],
 )
 def test_each_slip_has_its_sentence(check, answer, word):
@@ -642,6 +688,29 @@ def test_an_answer_of_another_kind_is_wrong_in_one_line(check, answer):
 @pytest.mark.parametrize("answer", [5, 5.0, "5", " 5 ", np.int64(5), np.array([5]), tf.constant(5)])
 def test_a_number_may_come_in_any_form(answer):
     assert checks.receptive_field.verdict(answer)[0] == "right"
+
+
+def test_right_answers_about_splits_scores_and_predictions():
+    steps = len([row for row in range(0, 101 * 25 - 31, 32)])
+    assert checks.steps_per_epoch.verdict(steps)[0] == "right"
+    labels = np.repeat([0, 1, 2], [100, 20, 10])
+    guesses = np.repeat([0, 1, 2] * 3, [80, 10, 10, 6, 12, 2, 1, 4, 5])
+    score = balanced_accuracy_score(labels, guesses)
+    assert checks.mean_per_class_accuracy.verdict(score)[0] == "right"
+    with tf.GradientTape() as tape:
+        maps = tf.Variable(tf.ones((1, 2, 2, 5)))
+        pooled = layers.GlobalAveragePooling2D()(maps)[0, 0]
+    part = tape.gradient(pooled, maps).numpy()[0, :, :, 0].mean()
+    assert checks.channel_weight_constant.verdict(part)[0] == "right"
+    assert checks.calibration_error.verdict(0.6 * 0.1 + 0.3 * 0.1 + 0.1 * 0.2)[0] == "right"
+    ways = len(set(product([0, 1], repeat=15)))
+    assert checks.ways_left.verdict(ways)[0] == "right"
+    for check, letter in (
+        (checks.which_split_leaks, "c"),
+        (checks.better_or_luck, "c"),
+        (checks.never_lost_for_an_answer, "b"),
+    ):
+        assert check.verdict(letter)[0] == "right"
 
 
 def test_numbers_and_choices_of_a_notebook_s_own():

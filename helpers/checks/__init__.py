@@ -9,6 +9,7 @@ blocks      checks of blocks, by looking for the line that computes the same
 network     the check of the whole ResNet-50
 calculus    checks of functions about the identity and its gradient
 numbers     checks of numbers, shapes and choices
+results     checks of what a split, a score and a prediction are worth
 transfer    checks of functions that prepare a trained network for other classes
 """
 
@@ -34,17 +35,32 @@ from helpers.checks.numbers import (
     weighted_layers,
     why_deeper_is_worse,
 )
+from helpers.checks.results import (
+    better_or_luck,
+    calibration_error,
+    channel_weight_constant,
+    mean_per_class_accuracy,
+    never_lost_for_an_answer,
+    steps_per_epoch,
+    ways_left,
+    which_split_leaks,
+)
 from helpers.checks.transfer import freeze_all_but_head
 
 __all__ = [
+    "better_or_luck",
     "block_v15",
+    "calibration_error",
+    "channel_weight_constant",
     "choice",
     "convolutional_block",
     "freeze_all_but_head",
     "gradient_through_blocks",
     "identity_block",
+    "mean_per_class_accuracy",
     "multiply_adds_of_block",
     "multiply_adds_of_convolution",
+    "never_lost_for_an_answer",
     "non_trainable_parameters",
     "number",
     "output_shape",
@@ -57,8 +73,11 @@ __all__ = [
     "resnet50",
     "stage_with_most_multiply_adds",
     "stage_with_most_parameters",
+    "steps_per_epoch",
     "unread_pixels",
+    "ways_left",
     "weighted_layers",
+    "which_split_leaks",
     "why_deeper_is_worse",
     "zero_last_gamma",
 ]
