@@ -40,6 +40,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--seeds", type=int, default=5, help="seeds of the comparison (%(default)s)")
+    add("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="(default: all)")
     add("--few-seeds", type=int, default=2, help="seeds with few photos, 0 for none (%(default)s)")
     add("--epochs", type=int, help="(train.py's own)")
     add("--ship", choices=WAYS, help="way whose network is kept (default: by the rule above)")
@@ -48,7 +49,7 @@ def main():
     try:
         if not args.tables:
             near_duplicates()
-            compare(args.seeds, args.epochs)
+            compare(args.seeds, args.epochs, args.ways)
             few_photos(args.few_seeds)
             ship(args.ship or smallest_of_the_best())
         print(tables())
@@ -84,11 +85,11 @@ def near_duplicates():
 # --- the trainings ------------------------------------------------------------------------------
 
 
-def compare(seeds, epochs):
+def compare(seeds, epochs, ways):
     """Trains every way with every seed, and tests each network on every shift."""
-    jobs = itertools.product(range(seeds), WAYS.items())
-    for seed, (way, flags) in sorted(jobs, key=lambda job: job[1][0] == "partly frozen"):
-        out = run(way, seed, flags, [] if epochs is None else ["--epochs", str(epochs)])
+    jobs = itertools.product(range(seeds), ways)
+    for seed, way in sorted(jobs, key=lambda job: job[1] == "partly frozen"):
+        out = run(way, seed, WAYS[way], [] if epochs is None else ["--epochs", str(epochs)])
         if not (out / "rows.csv").exists():
             about = {"way": way, "seed": seed, "photos": "all"}
             write_rows(out, [row | about for row in shift_rows(out)])

@@ -139,6 +139,8 @@ VALUE_CHECKS = [
     checks.steps_per_epoch,
     checks.ways_left,
     checks.which_split_leaks,
+    checks.split_of_moles,
+    checks.frozen_but_worse,
 ]
 
 
@@ -665,6 +667,10 @@ def test_numbers_of_the_network_are_those_of_the_real_one():
         (checks.ways_left, 30, "choices multiply"),
         (checks.ways_left, 31, "choices multiply"),
         (checks.ways_left, 15, "counts blocks"),
+        (checks.split_of_moles, "a", "another side"),
+        (checks.split_of_moles, "b", "a month before"),
+        (checks.frozen_but_worse, "a", "no step at all"),
+        (checks.frozen_but_worse, "c", "nothing flows back"),
         (checks.ways_left, 2**12, "All 16"),
         (checks.ways_left, 2**11, "All 16"),
     ],

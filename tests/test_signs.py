@@ -431,7 +431,7 @@ def comparison(command, tmp_path, monkeypatch):
 
 def test_the_comparison_goes_on_where_it_stopped_and_ships_a_network(comparison, capsys):
     comparison.near_duplicates()
-    comparison.compare(seeds=1, epochs=1)
+    comparison.compare(seeds=1, epochs=1, ways=comparison.WAYS)
     comparison.few_photos(1, per_class=(2, 4), steps=2)
     rows = pd.read_csv(comparison.MODEL / "results.csv")
     assert len(rows) == 2 * 3 + 2 * 2 and rows["accuracy"].between(0, 1).all()
@@ -439,7 +439,7 @@ def test_the_comparison_goes_on_where_it_stopped_and_ships_a_network(comparison,
     measured = rows.query("way == 'frozen' and shift == 'as they are' and photos == 'all'")
     assert abs(measured["accuracy"].item() - card["test"]["accuracy"]) < 0.17  # resized twice
     capsys.readouterr()
-    comparison.compare(seeds=1, epochs=1)
+    comparison.compare(seeds=1, epochs=1, ways=comparison.WAYS)
     comparison.few_photos(1, per_class=(2, 4), steps=2)
     again = capsys.readouterr().out
     assert again.count("this very training, finished") == 2 and "epoch 1/1" not in again

@@ -45,7 +45,7 @@ from helpers.checks.results import (
     ways_left,
     which_split_leaks,
 )
-from helpers.checks.transfer import freeze_all_but_head
+from helpers.checks.transfer import freeze_all_but_head, frozen_but_worse, split_of_moles
 
 __all__ = [
     "better_or_luck",
@@ -55,6 +55,7 @@ __all__ = [
     "choice",
     "convolutional_block",
     "freeze_all_but_head",
+    "frozen_but_worse",
     "gradient_through_blocks",
     "identity_block",
     "mean_per_class_accuracy",
@@ -71,6 +72,7 @@ __all__ = [
     "receptive_field",
     "residual_jacobian",
     "resnet50",
+    "split_of_moles",
     "stage_with_most_multiply_adds",
     "stage_with_most_parameters",
     "steps_per_epoch",
