@@ -94,7 +94,7 @@ def compare(seeds, epochs, ways):
             about = {"way": way, "seed": seed, "photos": "all"}
             write_rows(out, [row | about for row in shift_rows(out)])
         gather()
-        keras.utils.clear_session()
+        keras.utils.clear_session()  # gives memory back
 
 
 def few_photos(seeds, per_class=(5, 20, 80), steps=240, size=64):
@@ -139,6 +139,8 @@ def few_photos(seeds, per_class=(5, 20, 80), steps=240, size=64):
         row = {"shift": "as they are", "images": len(test), "accuracy": score["accuracy"]}
         write_rows(out, [row | {"way": way, "seed": seed, "photos": photos}])
         gather()
+        del model, batches
+        keras.utils.clear_session()  # gives memory back
 
 
 def write_rows(out, rows):
