@@ -47,7 +47,7 @@ def predict(args):
     results, unreadable = [], 0
     for start in range(0, len(files), 256):  # so that memory does not grow with the folder
         some = files[start : start + 256]
-        pixels, errors = data.read_images(some, card["image_size"])
+        pixels, errors = data.read_images(some, card["read_size"])
         probabilities = training.predict_probabilities(model, pixels)
         for file, row, error in zip(some, probabilities, errors, strict=True):
             if error:

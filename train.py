@@ -266,15 +266,17 @@ def train(args):
     own = training.after(final, args.freeze) if args.freeze else final
     training.save_float16(own, out / training.WEIGHTS)
     own.load_weights(out / training.WEIGHTS)
+    read_size = training.read_size(args.image_size, args.smallest_crop)
     probabilities = []
     for some in np.array_split(test, len(test) // 1000 + 1):  # bounded memory
-        pixels, _ = data.read_images(images.paths[some], args.image_size)
+        pixels, _ = data.read_images(images.paths[some], read_size)
         probabilities.append(training.predict_probabilities(final, pixels))
     score = training.scores(labels[test], np.concatenate(probabilities))
     card = {
         "data": Path(args.data).name,
         "class_names": class_names,
         "image_size": args.image_size,
+        "read_size": read_size,
         "scaling": scaling,
         "start": args.start,
         "start_sha256": start_card.get("weights_sha256"),

@@ -22,7 +22,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score
 
 from helpers import UserError, pictures
-from helpers.data import ROOT, digest, write_whole
+from helpers.data import ROOT, digest, stored_size, write_whole
 from helpers.resnet import ResNet50, copy_weights, imagenet_resnet50, imagenet_scaling
 
 MODELS = ROOT / "models"
@@ -281,15 +281,30 @@ class ProgressBar(keras.callbacks.Callback):
 # --- scores -------------------------------------------------------------------------------------
 
 
-def predict_probabilities(model, pixels, batch_size=64):
-    """Probabilities (n, classes) for uint8 images (n, size, size, 3).
+def read_size(size, smallest_crop):
+    """The side at which pictures are read for a prediction, for a network that takes `size`.
 
-    Each is the mean over the picture and its mirror image: the network has seen both.
+    In small crops things look larger than in whole pictures. A network that was trained on such
+    crops is also shown the middle of a picture, which is why that is read larger (the effect:
+    Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
     """
-    both = [
-        model.predict(p, batch_size=batch_size, verbose=0) for p in (pixels, pixels[:, :, ::-1])
-    ]
-    return np.mean(both, axis=0)
+    return stored_size(size) if smallest_crop < 0.6 else size
+
+
+def predict_probabilities(model, pixels, batch_size=64):
+    """Probabilities (n, classes) for uint8 images (n, s, s, 3): the mean over several views.
+
+    A view is the picture and, if it is larger than what the network takes (see read_size), its
+    middle; each of them as it is and mirrored, since the network has seen both.
+    """
+    size = model.input_shape[1]
+    views = [pixels]
+    if pixels.shape[1] > size:
+        edge = (pixels.shape[1] - size) // 2
+        whole = tf.image.resize(pixels, (size, size), antialias=True).numpy()
+        views = [whole, pixels[:, edge : edge + size, edge : edge + size]]
+    views += [view[:, :, ::-1] for view in views]
+    return np.mean([model.predict(v, batch_size=batch_size, verbose=0) for v in views], axis=0)
 
 
 def most_likely(probabilities, class_names, top=5):
@@ -389,7 +404,9 @@ def read_card(folder):
         )
     try:
         card = json.loads(path.read_text())
-        if len(card["class_names"]) < 2 or card["image_size"] < 32 or not card["scaling"]:
+        card = {"read_size": card["image_size"], **card}
+        sizes = 32 <= card["image_size"] <= card["read_size"]
+        if len(card["class_names"]) < 2 or not sizes or not card["scaling"]:
             raise ValueError("impossible values")
         return card
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -337,17 +337,17 @@ def test_bad_hand_ins_cost_only_themselves_and_earn_nothing(tmp_path, capsys, mo
 
 def test_a_hand_in_cannot_change_the_question(tmp_path):
     """What a check is told besides the answer comes from the notebook of the series."""
-    rounded_up = 'my_steps = 79\nchecks.number(my_steps, expected=79)\noptions = {"c": "no"}'
+    no_validation = "my_steps = 94\nchecks.steps_per_epoch(my_steps, validation=0)"
     text = hand_in(FOUR, {})
     notebook = json.loads(text)
     for cell in notebook["cells"]:
         if cell["id"] == "ex1-stub":
-            cell["source"] = rounded_up
+            cell["source"] = no_validation
         if cell["id"] == "ex2-stub":
-            cell["source"] = 'checks.choice("a", "a", {})'
+            cell["source"] = 'checks.which_split_leaks("a", right="a")'
     (tmp_path / f"ada_{FOUR.name}").write_text(json.dumps(notebook))
     first, second, *_ = classroom.mark(tmp_path)
-    assert (first["verdict"], first["sentence"][:14]) == ("wrong", "That rounds up")
+    assert (first["verdict"], first["sentence"][:14]) == ("wrong", "The validation")
     assert (second["verdict"], second["sentence"][:20]) == ("wrong", "Only training images")
 
 

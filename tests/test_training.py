@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from conftest import small_network, write_folder
 
 from helpers import UserError, data, resnet, training
@@ -179,6 +180,22 @@ def test_a_picture_and_its_mirror_image_get_the_same_answer():
     other = training.predict_probabilities(model, pixels[:, :, ::-1])
     assert one.shape == (3, 2) and np.allclose(one, other, atol=1e-6)
     assert not np.allclose(one, model.predict(pixels, verbose=0), atol=1e-6)
+
+
+def test_a_picture_that_is_read_larger_is_shown_whole_and_by_its_middle():
+    model = small_network()
+    large = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3)).astype("uint8")
+    whole = tf.image.resize(large, (32, 32), antialias=True).numpy()
+    views = [whole, large[:, 4:36, 4:36]]
+    each = [training.predict_probabilities(model, view) for view in views]
+    found = training.predict_probabilities(model, large)
+    assert np.allclose(found, np.mean(each, axis=0), atol=1e-6)
+    assert not np.allclose(found, each[0], atol=1e-6)
+
+
+def test_pictures_are_read_larger_for_networks_that_were_trained_on_small_crops():
+    assert training.read_size(64, smallest_crop=0.45) == data.stored_size(64) == 80
+    assert training.read_size(64, smallest_crop=0.85) == 64
 
 
 def test_most_likely_comes_first():
