@@ -3,6 +3,7 @@
 resnet      the network: identity block, convolutional block, ResNet-50
 data        Caltech 101, a folder of your own images, the split, the batches
 sample      the drawn sample: pictures made by code, so nothing has to be downloaded
+signs       digits in sign language: sittings, hands, shifted photos
 training    the recipe: learning rate, augmentation, checkpoints, scores, saved models
 measure     what a network costs and how its gradients flow
 pictures    the figures
