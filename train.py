@@ -6,44 +6,20 @@ import sys
 from pathlib import Path
 
 # What differs between the data sets; everything else has one default for all.
+PHOTOGRAPHS = dict(validation=0, mixup=0.2, cutmix=0.5, smallest_crop=0.45)
 RECIPES = {
-    "caltech101": dict(
-        per_class=30,
-        validation=0,
-        epochs=140,
-        batch_size=32,
-        mixup=0.2,
-        cutmix=0.5,
-        smallest_crop=0.45,
-    ),
-    "sample": dict(
-        per_class=45,
-        validation=5,
-        epochs=24,
-        batch_size=32,
-        mixup=0.0,
-        cutmix=0.0,
-        smallest_crop=0.7,
-    ),
+    "caltech101": dict(per_class=30, epochs=140, **PHOTOGRAPHS),
+    "sample": dict(per_class=45, epochs=24, validation=5, mixup=0.0, cutmix=0.0, smallest_crop=0.7),
     "signs": dict(
         per_class=None,
-        validation=0,
         epochs=12,
-        batch_size=32,
+        validation=0,
         mixup=0.0,
         cutmix=0.0,
         smallest_crop=0.85,
         start="caltech101",
     ),
-    "folder": dict(
-        per_class=None,
-        validation=0,
-        epochs=100,
-        batch_size=32,
-        mixup=0.2,
-        cutmix=0.5,
-        smallest_crop=0.45,
-    ),
+    "folder": dict(per_class=None, epochs=100, **PHOTOGRAPHS),
 }
 
 
@@ -87,7 +63,7 @@ def parse_arguments(arguments=None):
     add("--out", help="folder for the result (default: models/my-DATA)")
     add("--restart", action="store_true", help="discard what --out holds and begin anew")
     add("--epochs", type=at_least(1), help="passes over the training images")
-    add("--batch-size", type=at_least(2), help="images a step")
+    add("--batch-size", type=at_least(2), default=32, help="images a step (%(default)s)")
     add("--image-size", type=at_least(32), default=64, help="side in pixels (%(default)s)")
     add("--per-class", type=at_least(1), help="training images a class; the rest is for the test")
     add("--validation", type=at_least(0), help="of those, images a class kept for validation")
