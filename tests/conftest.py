@@ -1,8 +1,11 @@
 """Small things that several tests share. Nothing here needs internet or a data set."""
 
+import http.server
 import io
 import tarfile
+import threading
 import zipfile
+from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -39,6 +42,35 @@ def archive_of(path, members, inner="caltech-101/101_ObjectCategories.tar.gz"):
     with zipfile.ZipFile(path, "w") as outer:
         outer.writestr(inner, tar_bytes.getvalue())
     return path
+
+
+@contextmanager
+def serving(data):
+    """A server on this machine that answers every request with `data`.
+
+    Yields its handler: `address` without a path, `requests` so far, `content`, which a test may
+    exchange, and `cut`, after how many bytes an answer breaks off.
+    """
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        requests, content, cut = 0, data, None
+
+        def do_GET(self):
+            Handler.requests += 1
+            self.send_response(200)
+            self.send_header("Content-Length", len(self.content))
+            self.end_headers()
+            self.wfile.write(self.content[: self.cut])
+
+        def log_message(self, *args):
+            pass
+
+    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    Handler.address = f"http://127.0.0.1:{listening.server_port}"
+    yield Handler
+    listening.shutdown()
+    listening.server_close()
 
 
 def small_network(input_shape=(32, 32, 3), classes=2, scaling=None):

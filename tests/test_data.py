@@ -1,15 +1,13 @@
 """The images: download, extraction, reading, split, batches."""
 
 import hashlib
-import http.server
 import io
 import os
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import archive_of, picture, write_folder
+from conftest import archive_of, picture, serving, write_folder
 from PIL import Image
 
 from helpers import UserError, data
@@ -25,26 +23,10 @@ def server(tmp_path, monkeypatch):
     names = [f"101_ObjectCategories/{c}/image_0001.jpg" for c in ("accordion", "anchor")]
     archive = archive_of(tmp_path / "served.zip", dict.fromkeys(names, jpeg.getvalue()))
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        requests, content, cut = 0, archive.read_bytes(), None
-
-        def do_GET(self):
-            Handler.requests += 1
-            self.send_response(200)
-            self.send_header("Content-Length", len(self.content))
-            self.end_headers()
-            self.wfile.write(self.content[: self.cut])
-
-        def log_message(self, *args):
-            pass
-
-    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
-    monkeypatch.setenv("CALTECH101_URL", f"http://127.0.0.1:{listening.server_port}/c.zip")
-    monkeypatch.setenv("CALTECH101_SHA256", hashlib.sha256(Handler.content).hexdigest())
-    yield Handler
-    listening.shutdown()
-    listening.server_close()
+    with serving(archive.read_bytes()) as handler:
+        monkeypatch.setenv("CALTECH101_URL", f"{handler.address}/c.zip")
+        monkeypatch.setenv("CALTECH101_SHA256", hashlib.sha256(handler.content).hexdigest())
+        yield handler
 
 
 def test_downloads_and_extracts_once(server, tmp_path):

@@ -1,11 +1,9 @@
 """Sign-language digits: download, sittings, split, hands, training from another network."""
 
 import hashlib
-import http.server
 import io
 import json
 import os
-import threading
 import zipfile
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +12,7 @@ import compare_signs
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import picture, small_network
+from conftest import picture, serving, small_network
 from PIL import Image, ImageDraw
 from test_commands import refused, run_predict
 
@@ -80,25 +78,9 @@ def wanted(monkeypatch):
 
 @pytest.fixture
 def server(wanted, monkeypatch):
-    class Handler(http.server.BaseHTTPRequestHandler):
-        requests, content, cut = 0, zipped(PHOTOS), None
-
-        def do_GET(self):
-            Handler.requests += 1
-            self.send_response(200)
-            self.send_header("Content-Length", len(self.content))
-            self.end_headers()
-            self.wfile.write(self.content[: self.cut])
-
-        def log_message(self, *args):
-            pass
-
-    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
-    monkeypatch.setenv("SIGNS_URL", f"http://127.0.0.1:{listening.server_port}/signs.zip")
-    yield Handler
-    listening.shutdown()
-    listening.server_close()
+    with serving(zipped(PHOTOS)) as handler:
+        monkeypatch.setenv("SIGNS_URL", f"{handler.address}/signs.zip")
+        yield handler
 
 
 @pytest.fixture
