@@ -110,7 +110,7 @@ def caltech101(folder=None):
             url = os.environ.get("CALTECH101_URL", CALTECH101_URL)
             page = "https://data.caltech.edu/records/mzrjq-6wc02"
             download(archive, "Caltech 101 (137 MB)", url, page, check_archive)
-        extract(archive, extracted)
+        extract(archive, extracted, unpack_tar)
     for found in [extracted, *sorted(extracted.rglob("101_ObjectCategories"))]:
         if (found / "accordion").is_dir():
             return found
@@ -156,25 +156,30 @@ def check_archive(archive):
         )
 
 
-def extract(archive, folder):
-    """Extracts the tar.gz that lies in the zip `archive` to `folder`, whole or not at all."""
+def extract(archive, folder, unpack):
+    """Calls unpack(archive, temporary folder); renames that to `folder`, whole or not at all."""
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)  # what an interrupted extraction left
     print(f"Extracting {archive.name}", flush=True)
     try:
-        with zipfile.ZipFile(archive) as outer:
-            inner = [name for name in outer.namelist() if name.endswith(CALTECH101_INNER)]
-            if not inner:
-                raise UserError(f"{archive} holds no {CALTECH101_INNER}: delete it, start again.")
-            with outer.open(inner[0]) as stream, tarfile.open(fileobj=stream, mode="r|gz") as tar:
-                tar.extractall(part, filter="data")  # "data" refuses paths that lead outside
-        part.rename(folder)
+        unpack(archive, part)
+        return part.rename(folder)
     except tarfile.FilterError as error:
         raise UserError(f"{archive} is not safe to extract ({error}): delete it.") from error
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
         raise UserError(f"{archive} could not be extracted ({error}).") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def unpack_tar(archive, folder):
+    """Extracts Caltech 101's tar.gz, which lies in the zip `archive`."""
+    with zipfile.ZipFile(archive) as outer:
+        inner = [name for name in outer.namelist() if name.endswith(CALTECH101_INNER)]
+        if not inner:
+            raise UserError(f"{archive} holds no {CALTECH101_INNER}: delete it, start again.")
+        with outer.open(inner[0]) as stream, tarfile.open(fileobj=stream, mode="r|gz") as tar:
+            tar.extractall(folder, filter="data")  # "data" refuses paths that lead outside
 
 
 def sign_digits(folder=None):
@@ -190,18 +195,14 @@ def sign_digits(folder=None):
     if not archive.exists():
         url = os.environ.get("SIGNS_URL", SIGNS_URL)
         download(archive, "photos of sign-language digits (17 MB)", url, SIGNS_URL, photos)
-    part = extracted.with_name(extracted.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)  # what an interrupted extraction left
-    print(f"Extracting {archive.name}", flush=True)
-    try:
-        for name, content in photos(archive).items():
-            (part / name).parent.mkdir(parents=True, exist_ok=True)
-            (part / name).write_bytes(content)
-        return part.rename(extracted)
-    except OSError as error:
-        raise UserError(f"{archive} could not be extracted ({error}).") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    return extract(archive, extracted, unpack_photos)
+
+
+def unpack_photos(archive, folder):
+    """Extracts the photos of the sign-language digits, one sub-folder a digit."""
+    for name, content in photos(archive).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
 
 
 def photos(archive):

@@ -93,11 +93,11 @@ def test_no_network_says_what_to_do(tmp_path, monkeypatch):
 def test_an_archive_that_leads_outside_is_not_extracted(tmp_path, name):
     archive = archive_of(tmp_path / "bad.zip", {"101_ObjectCategories/a.jpg": b"", name: b"x"})
     if name.startswith("/"):  # the filter makes such a path relative, which is safe too
-        data.extract(archive, tmp_path / "out")
+        data.extract(archive, tmp_path / "out", data.unpack_tar)
         assert not Path(name).exists()
         return
     with pytest.raises(UserError, match="not safe"):
-        data.extract(archive, tmp_path / "out")
+        data.extract(archive, tmp_path / "out", data.unpack_tar)
     assert not (tmp_path / "outside.txt").exists()
     assert sorted(child.name for child in tmp_path.iterdir()) == ["bad.zip"]
 
@@ -105,10 +105,10 @@ def test_an_archive_that_leads_outside_is_not_extracted(tmp_path, name):
 def test_a_broken_archive_leaves_nothing_behind(tmp_path):
     archive = archive_of(tmp_path / "bad.zip", {"a.jpg": b"x" * 1000}, inner="other.tar.gz")
     with pytest.raises(UserError, match=r"holds no 101_ObjectCategories\.tar\.gz"):
-        data.extract(archive, tmp_path / "out")
+        data.extract(archive, tmp_path / "out", data.unpack_tar)
     archive.write_bytes(b"no zip")
     with pytest.raises(UserError, match="could not be extracted"):
-        data.extract(archive, tmp_path / "out")
+        data.extract(archive, tmp_path / "out", data.unpack_tar)
     assert [child.name for child in tmp_path.iterdir()] == ["bad.zip"]
 
 
