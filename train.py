@@ -12,7 +12,7 @@ RECIPES = {
     "sample": dict(per_class=45, epochs=24, validation=5, mixup=0.0, cutmix=0.0, smallest_crop=0.7),
     "signs": dict(
         per_class=None,
-        epochs=12,
+        epochs=20,
         validation=0,
         mixup=0.0,
         cutmix=0.0,
@@ -180,11 +180,10 @@ def train(args):
     keras.utils.set_random_seed(args.seed)
     pixels = images.pixels[learn] if keep else images.paths[learn]
     backgrounds = None
-    if digits:  # the photos have all the same plain wall; the drawn sample lends others
+    if digits:
         masks = signs.hand_masks(pixels)
         pixels = np.concatenate([pixels, masks[..., None]], axis=-1)
-        lent = data.dataset_folder("sample", args.data_dir)
-        backgrounds = data.load_images(lent, data.stored_size(args.image_size)).pixels
+        backgrounds = signs.backgrounds(data.stored_size(args.image_size), args.data_dir)
     batches, steps = data.training_batches(
         pixels,
         labels[learn],

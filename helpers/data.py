@@ -468,47 +468,64 @@ def augment(images, labels, seed, size, mixup=0.2, smallest_crop=0.45, cutmix=0.
     return images, labels
 
 
-def place(images, backgrounds, seed, degrees=35.0, smallest=0.5):
-    """Turns, shrinks and moves what is cut out on each image, and changes what is behind it.
+def place(images, backgrounds, seed, degrees=35.0, smallest=0.5, stretch=0.3):
+    """Turns, stretches, shrinks and moves what is cut out on each image; changes what is behind.
 
     images uint8 (n, s, s, 4): the fourth channel is 255 where the object is, else 0; backgrounds
-    uint8 (m, s, s, 3); seed int (2,) -> float32 (n, s, s, 3) in 0-255. Half of the images keep
-    their own background; the light on all of them takes a colour. The object is turned by up to
-    `degrees` and becomes `smallest` to 1.1 times as large.
+    uint8 (m, s, s, 3); seed int (2,) -> float32 (n, s, s, 3) in 0-255. The object is turned by up
+    to `degrees`, becomes `smallest` to 1.1 times as large, and up to e^`stretch` times longer one
+    way and shorter the other, as photos of all proportions are squeezed to a square. Its tone and
+    contrast change, down to a bare outline: a network that has outlines to go by looks less at
+    shading (Geirhos et al. 2019, on textures). Half of the images keep their own background; the
+    light on all of them takes a colour and soft shadows.
     """
     count = tf.shape(images)[0]
-    seeds = tf.unstack(tf.random.split(seed, 6), num=6)
+    seeds = tf.unstack(tf.random.split(seed, 10), num=10)
 
     def uniform(key, shape, low, high):
         return tf.random.stateless_uniform((count, *shape), seeds[key], low, high)
 
     zoom = uniform(0, (), smallest, 1.1)
     room = (1.25 - zoom)[:, None] / 3  # a small object may lie further from the middle
+    zooms = zoom[:, None] * tf.exp(uniform(9, (1,), -stretch, stretch) * [1.0, -1.0])
     placed = move(
-        images, uniform(1, (), -degrees, degrees), zoom, uniform(2, (2,), -1.0, 1.0) * room
+        images, uniform(1, (), -degrees, degrees), zooms, uniform(2, (2,), -1.0, 1.0) * room
     )
-    chosen = tf.random.stateless_uniform((count,), seeds[3], 0, len(backgrounds), "int32")
-    keep = uniform(4, (1, 1, 1), 0.0, 1.0) < 0.5
-    cut = tf.where(keep, 1.0, placed[..., 3:] / 255)
+    # The object's tone and contrast, down to a bare outline.
+    object_, mask = placed[..., :3], placed[..., 3:] / 255
+    total = tf.reduce_sum(mask, (1, 2), keepdims=True) + 1.0
+    tone = tf.reduce_sum(object_ * mask, (1, 2), keepdims=True) / total
+    changed = tone + uniform(3, (1, 1, 1), 0.0, 1.6) * (object_ - tone)
+    changed *= tf.exp(uniform(4, (1, 1, 1), -0.6, 0.2))
+    images = mask * changed + (1 - mask) * object_
+
+    chosen = tf.random.stateless_uniform((count,), seeds[5], 0, len(backgrounds), "int32")
+    keep = uniform(6, (1, 1, 1), 0.0, 1.0) < 0.5
+    cut = tf.where(keep, 1.0, mask)
     behind = tf.cast(tf.gather(backgrounds, chosen), "float32")
-    images = cut * placed[..., :3] + (1 - cut) * behind
-    return tf.clip_by_value(images * tf.exp(uniform(5, (1, 1, 3), -0.25, 0.25)), 0.0, 255.0)
+    images = cut * images + (1 - cut) * behind
+
+    # The light: its colour, and soft shadows.
+    shadows = tf.image.resize(uniform(7, (4, 4, 1), -0.5, 0.5), images.shape[1:3], "bicubic")
+    light = uniform(8, (1, 1, 3), -0.25, 0.25) + shadows
+    return tf.clip_by_value(images * tf.exp(light), 0.0, 255.0)
 
 
 def move(images, degrees, zoom, shift):
     """Turns, enlarges and moves images (n, s, s, c); what comes in from outside repeats the edge.
 
-    degrees (n,) counter-clockwise; zoom (n,), 0.5 halves; shift (n, 2): right and down, in image
-    sides. Returns float32.
+    degrees (n,) counter-clockwise; then zoom (n, 2): across and down, 0.5 halves; shift (n, 2):
+    right and down, in image sides. Returns float32.
     """
     side = images.shape[1]
-    angle = degrees * np.pi / 180
-    cos, sin = tf.cos(angle) / zoom, tf.sin(angle) / zoom
+    angle = degrees[:, None] * np.pi / 180
     # The transform says where in the input each pixel of the output comes from.
+    a, c = tf.unstack(tf.cos(angle) / zoom, axis=1)
+    d, b = tf.unstack(tf.sin(angle) / zoom, axis=1)
     x, y = tf.unstack((shift + 0.5) * side - 0.5, axis=1)
     middle = (side - 1) / 2
     zeros = tf.zeros_like(x)
-    rows = [cos, -sin, middle - cos * x + sin * y, sin, cos, middle - sin * x - cos * y]
+    rows = [a, -b, middle - a * x + b * y, d, c, middle - d * x - c * y]
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=tf.cast(images, "float32"),
         transforms=tf.stack([*rows, zeros, zeros], axis=1),

@@ -72,6 +72,39 @@ def threshold(values):
     return middles[np.argmax(between)]
 
 
+# --- other backgrounds --------------------------------------------------------------------------
+
+
+def backgrounds(size, folder=None):
+    """What may be behind a hand in training: uint8 (n, size, size, 3), half of it drawn pictures.
+
+    The photos have all the same plain wall. The drawn sample lends things with edges, `clouds`
+    what lies between. folder: where data is kept.
+    """
+    drawn = data.load_images(data.dataset_folder("sample", folder), size).pixels
+    return np.concatenate([drawn, clouds(len(drawn), size)])
+
+
+def clouds(count, size, seed=0):
+    """Random soft patches of colour: uint8 (count, size, size, 3).
+
+    Noise in which the frequency f has the strength 1 / f^p, as in photographs, whose p is about 1
+    (Field 1987); p, brightness, contrast and colours differ from one to the next.
+    """
+    rng = np.random.default_rng(seed)
+    frequency = np.hypot(*np.meshgrid(*2 * [np.fft.fftfreq(size)]))
+    frequency[0, 0] = np.inf  # the mean is set below
+    pictures = np.empty((count, size, size, 3), "uint8")
+    for picture in pictures:
+        strength = frequency ** -rng.uniform(0.6, 1.8)
+        noise = np.fft.ifft2(strength * np.fft.fft2(rng.normal(size=(3, size, size)))).real
+        # Each channel is mostly the first noise, and a little of the two others.
+        noise = np.tensordot(rng.normal([1, 0, 0], 0.4, (3, 3)), noise, 1).transpose(1, 2, 0)
+        middle = rng.uniform(30, 225) + rng.normal(0, 25, 3)
+        picture[:] = (middle + rng.uniform(5, 60) * noise / noise.std()).clip(0, 255)
+    return pictures
+
+
 # --- how alike two photos are -------------------------------------------------------------------
 
 
@@ -106,6 +139,8 @@ SHIFTS = {
     "hand at 0.8 of its size": {"zoom": 0.8},
     "hand at 0.6 of its size": {"zoom": 0.6},
     "off the middle": {"offset": 0.15},
+    "squeezed to 3/4 of its width": {"zoom": (0.75, 1.0)},
+    "squeezed to 3/4 of its height": {"zoom": (1.0, 0.75)},
     "all of it": {"behind": True, "light": (1.0, 0.85, 0.6), "degrees": 20, "zoom": 0.8},
 }
 
@@ -124,7 +159,7 @@ def shift(
     ways = np.array([(1, 0), (-1, 0), (0, 1), (0, -1)], "float32")[number % 4]
     four = np.concatenate([images, masks[..., None]], axis=-1)
     four = four[:, :, ::-1] if mirror else four
-    zooms = np.full(len(images), zoom, "float32")
+    zooms = np.broadcast_to(np.asarray(zoom, "float32"), (len(images), 2))
     placed = data.move(four, turn, zooms, offset * ways).numpy()
     cut = placed[..., 3:] / 255 if behind else 1.0
     pictures = cut * placed[..., :3] + (1 - cut) * backgrounds[number % len(backgrounds)]

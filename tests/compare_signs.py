@@ -105,7 +105,7 @@ def few_photos(seeds, per_class=(5, 20, 80), steps=240, size=64):
     sittings = signs.sittings(images.paths)
     masks = signs.hand_masks(images.pixels)
     cut_out = np.concatenate([images.pixels, masks[..., None]], axis=-1)
-    backgrounds = data.load_images(data.dataset_folder("sample"), data.stored_size(size)).pixels
+    backgrounds = signs.backgrounds(data.stored_size(size))
     caltech101, _ = training.load_model("caltech101")
     precision = training.choose_precision()
     for seed, photos, way in itertools.product(range(seeds), per_class, FEW):

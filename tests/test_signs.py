@@ -223,13 +223,17 @@ def where(images):
         (0, 1, (0, 0), (30, 20)),
         (90, 1, (0, 0), (20, 10)),  # counter-clockwise: what was right of the middle is above
         (0, 0.5, (0, 0), (25, 20)),
+        (0, (0.5, 1), (0, 0), (25, 20)),
+        (0, (1, 0.5), (0, 0), (30, 20)),
+        (90, (1, 0.5), (0, 0), (20, 15)),  # turned first, then squeezed
         (0, 1, (0, 5 / 41), (30, 25)),
         (90, 1, (5 / 41, 0), (25, 10)),
     ],
 )
 def test_move_turns_enlarges_and_shifts(degrees, zoom, shift, place):
-    numbers = [np.array([value], "float32") for value in (degrees, zoom, shift)]
-    found = where(data.move(dot(30, 20), *numbers))
+    zoom = np.broadcast_to(np.array(zoom, "float32"), (1, 2))
+    numbers = [np.array([value], "float32") for value in (degrees, shift)]
+    found = where(data.move(dot(30, 20), numbers[0], zoom, numbers[1]))
     assert np.allclose(found, place, atol=0.6), found
 
 
@@ -245,6 +249,41 @@ def test_place_changes_every_other_background_and_repeats_itself():
     hands = images.copy()
     hands[..., 3] = 255
     assert data.place(hands, backgrounds, (1, 2)).numpy().mean() < 140
+
+
+def test_place_changes_the_contrast_of_the_hand_alone():
+    rows = 60 + 80 * (np.arange(40) // 5 % 2)  # stripes
+    images = np.empty((200, 40, 40, 4), "uint8")
+    images[..., :3] = rows[:, None, None]
+    backgrounds = np.full((1, 40, 40, 3), 100, "uint8")
+    still = dict(degrees=0.0, smallest=1.09, stretch=0.0)
+
+    def contrast(mask):
+        images[..., 3] = mask
+        placed = data.place(images, backgrounds, (1, 2), **still).numpy().mean(axis=(2, 3))
+        change = placed.std(axis=1) / placed.mean(axis=1)
+        return change / (rows.std() / rows.mean())
+
+    hand, wall = contrast(255), contrast(0)
+    wall = wall[wall > 0.7]  # the others have the plain background
+    assert 70 < len(wall) < 130
+    assert (hand < 0.5).sum() > 30 and (hand > 1.3).sum() > 30 and wall.max() < 1.3
+
+
+def test_backgrounds_are_drawn_pictures_and_clouds(tmp_path, monkeypatch):
+    write = sample.write_sample
+    monkeypatch.setattr(sample, "write_sample", lambda folder: write(folder, per_category=2))
+    found = signs.backgrounds(40, tmp_path)
+    assert found.shape == (32, 40, 40, 3) and found.dtype == "uint8"
+    drawn = data.load_images(data.dataset_folder("sample", tmp_path), 40).pixels
+    assert (found[:16] == drawn).all()
+    clouds = signs.clouds(16, 40)
+    assert (found[16:] == clouds).all() and not (clouds == signs.clouds(16, 40, seed=1)).all()
+    assert clouds.mean(axis=(1, 2, 3)).std() > 20  # dark ones and bright ones
+    # Neighbours are alike, as in photographs: not so in white noise.
+    values = clouds.astype(float)
+    steps = np.abs(np.diff(values, axis=1)).mean()
+    assert steps < 0.7 * np.abs(values - np.roll(values, 20, axis=1)).mean()
 
 
 def test_shifts_do_what_their_names_say():
