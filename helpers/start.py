@@ -4,6 +4,7 @@ Imports nothing that may be missing before it has looked.
 """
 
 import importlib
+import os
 import platform
 import subprocess
 import sys
@@ -30,6 +31,8 @@ NEEDED = {
 def start():
     """Prints the versions of Python, TensorFlow and Keras, and the device they will run on.
 
+    Turns TF32 off, for this process: float32 products keep all their digits on a GPU too.
+
     In Colab it first installs the packages that are missing, and only those.
     Raises UserError where packages are missing elsewhere, or cannot be installed.
     """
@@ -42,6 +45,9 @@ def start():
     import keras
     import tensorflow as tf
 
+    # Newer GPUs round the factors of float32 products to TF32, 10 bits in place of 23. The
+    # notebooks compare numbers more closely than that.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     gpus = tf.config.list_physical_devices("GPU")
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     device = ", ".join(detail.get("device_name", "a GPU") for detail in details) or "no GPU"
@@ -52,15 +58,16 @@ def start():
 
 
 def check():
-    """Raises UserError, which says what to do, if this Python is too old or lacks packages."""
-    if sys.version_info < (3, 11):  # noqa: UP036, older ones have read as far as this
+    """Raises UserError, which says what to do, if this Python does not fit or lacks packages."""
+    if not (3, 11, 4) <= sys.version_info < (3, 14):  # older ones have read as far as this
         version = ".".join(map(str, sys.version_info[:3]))
-        raise helpers.UserError(f"Python 3.11 to 3.13 is needed; {sys.executable} is {version}.")
+        raise helpers.UserError(f"Python 3.11.4 to 3.13 is needed; {sys.executable} is {version}.")
+    python = r".venv\Scripts\python" if os.name == "nt" else ".venv/bin/python"
     if missing := missing_packages():
         raise helpers.UserError(
             f"Not installed for {sys.executable}: {', '.join(missing)}. `make run` installs all "
-            "into .venv (without make: README.md, Start). Then start .venv/bin/python in place of "
-            "python, and the notebooks with `make lab`."
+            f"into .venv (without make: README.md, Start). Then start {python} in place of python, "
+            f"and the notebooks with `make lab` or `{python} -m jupyterlab`."
         )
 
 

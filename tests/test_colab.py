@@ -246,6 +246,12 @@ def test_a_gpu_is_named_and_the_hint_left_out(monkeypatch, capsys, details, name
     assert printed.endswith(f", {name}\n") and printed.count("\n") == 1
 
 
+def test_float32_products_keep_their_digits():
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    start.start()
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()
+
+
 def test_pip_that_fails_is_said_in_one_line(without, monkeypatch):
     monkeypatch.setitem(sys.modules, "google.colab", helpers)
     without("rich", returncode=1, stderr="a\nERROR: No matching distribution")

@@ -286,10 +286,23 @@ def test_missing_packages_are_named_in_one_line(command):
     assert done.stderr.startswith(f"{command}: Not installed for {sys.executable}: tensorflow")
 
 
-def test_an_old_python_is_told_so(monkeypatch):
-    old = SimpleNamespace(version_info=(3, 8, 10, "final", 0), executable="/usr/bin/python3")
-    monkeypatch.setattr(start, "sys", old)
-    with pytest.raises(UserError, match=r"Python 3.11 to 3.13 is needed; /usr/bin/python3 is 3.8"):
+@pytest.mark.parametrize("version", ["3.8.10", "3.11.3", "3.14.0"])
+def test_a_python_that_does_not_fit_is_told_so(version, monkeypatch):
+    numbers = (*map(int, version.split(".")), "final", 0)
+    other = SimpleNamespace(version_info=numbers, executable="/usr/bin/python3")
+    monkeypatch.setattr(start, "sys", other)
+    told = f"Python 3.11.4 to 3.13 is needed; /usr/bin/python3 is {version}."
+    with pytest.raises(UserError, match=re.escape(told)):
+        start.check()
+
+
+@pytest.mark.parametrize(
+    ("system", "python"), [("nt", r".venv\Scripts\python"), ("posix", ".venv/bin/python")]
+)
+def test_missing_packages_lead_to_the_python_of_this_system(system, python, monkeypatch):
+    monkeypatch.setattr(start, "missing_packages", lambda: ["keras"])
+    monkeypatch.setattr(start, "os", SimpleNamespace(name=system))
+    with pytest.raises(UserError, match=re.escape(f"Then start {python} in place of python")):
         start.check()
 
 
