@@ -216,6 +216,11 @@ WRONG_IDENTITY = EITHER | {
         "    shortcut = x\n",
         "    shortcut = x if x.shape[-1] == f3 else layers.Conv2D(f3, 1)(x)\n",
     ),
+    "last width from x": (
+        "number of filters from x",
+        LAST_CONV,
+        LAST_CONV.replace("f3", "x.shape[-1]"),
+    ),
     "kernel size for all": (
         "first and the third convolution too",
         "Conv2D(f1, 1)",
@@ -306,7 +311,7 @@ WRONG_CONVOLUTIONAL = EITHER | {
         "    shortcut = x\n",
     ),
     "projection only where needed": (
-        "leaves the projection away",
+        "leaves the projection out",
         "    y = layers.Conv2D(f1",
         "    if (strides, x.shape[-1]) == (1, f3):\n        shortcut = x\n    y = layers.Conv2D(f1",
     ),

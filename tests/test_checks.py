@@ -305,7 +305,8 @@ def on_a_copy(block):
         (change(1, gamma=0), "That is the middle"),
         (change(2, gamma=1.5), "not to 0"),
         (change(2, beta=0), "only shifts"),
-        (change(2, gamma=0, beta=1), "not to 0"),
+        (change(2, gamma=0, beta=1), "3_bn/beta too"),
+        (change(2, gamma=0, beta=0), "3_bn/beta too"),
         (change(2, gamma=0, moving_variance=0), "moving_variance too"),
         (change(2, layers.Conv2D, kernel=0), "kernel has changed"),
         (all_gammas, "Every gamma"),
@@ -317,9 +318,21 @@ def test_a_wrong_gamma_is_named(answer, word):
     assert (status, word in sentence) == ("wrong", True), sentence
 
 
-def test_the_last_gamma_alone_or_with_its_beta_is_right():
+def searching(block):
+    """Sets one vector after the other to 0, until the block is relu(x)."""
+    x = np.random.default_rng(1).normal(size=(1, 8, 6, 5)).astype("float32")
+    for variable in block.trainable_variables:
+        kept = variable.numpy()
+        variable.assign(0 * kept)
+        if kept.ndim == 1 and np.allclose(block(x), np.maximum(x, 0)):
+            return
+        variable.assign(kept)
+    raise ValueError("none")
+
+
+def test_the_last_gamma_alone_is_right():
     assert checks.zero_last_gamma.verdict(change(2, gamma=0))[0] == "right"
-    assert checks.zero_last_gamma.verdict(change(2, gamma=0, beta=0))[0] == "right"
+    assert checks.zero_last_gamma.verdict(searching)[0] == "right"
 
 
 def jacobian(target=lambda f, x: x + f(x), finish=lambda tape, y, x: tape.jacobian(y, x)):
@@ -424,6 +437,11 @@ def biasless(x, filters, kernel_size=3, name=None):
     return catalogue.mutated(catalogue.IDENTITY, mistake[1:])(x, filters, kernel_size)
 
 
+def without_head(input_shape=(64, 64, 3), classes=101):
+    model = network()(input_shape, classes)
+    return keras.Model(model.inputs, model.layers[-2].output)
+
+
 WRONG_NETWORKS = [
     (network(with_stage("conv3", blocks=3)), "conv3: 3 blocks instead of 4"),
     (network(with_stage("conv5", blocks=4)), "conv5: 4 blocks instead of 3"),
@@ -441,7 +459,7 @@ WRONG_NETWORKS = [
     (network(stem=lambda x: own_stem(x, "same")), 'conv1: padding="same"'),
     (network(stem=lambda x: own_stem(x, pool=layers.AveragePooling2D)), "takes the average"),
     (network(stem=lambda x: own_stem(x, "same", size=3)), "the first convolution is 3x3"),
-    (network(stem=lambda x: own_stem(x, strides=1)), "has not stride 2"),
+    (network(stem=lambda x: own_stem(x, strides=1)), "does not have stride 2; it should"),
     (network(scale=None), "not scaled"),
     (network(scale=(1 / 255,)), "scaled to 0..1"),
     (network(end=None), "has no softmax"),
@@ -452,7 +470,11 @@ WRONG_NETWORKS = [
         lambda input_shape=(64, 64, 3), classes=101: network()((64, 64, 3), classes),
         "input_shape is",
     ),
-    (lambda input_shape=(64, 64, 3), classes=101: network()(input_shape, 101), "for classes=7"),
+    (
+        lambda input_shape=(64, 64, 3), classes=101: network()(input_shape, 101),
+        "classes is ignored: asked for 7, got 101.",
+    ),
+    (without_head, "for classes=7: average the maps"),
     (lambda input_shape=(64, 64, 3), classes=101: keras.Input((2,)), "returns a KerasTensor"),
     (lambda input_shape=(64, 64, 3), classes=101: keras.Sequential(), "keras.Model(inputs, out"),
 ]
@@ -598,6 +620,7 @@ def test_numbers_of_the_network_are_those_of_the_real_one():
         (checks.receptive_field, 3, "last layer's own"),
         (checks.receptive_field, 25, "area"),
         (checks.receptive_field, 4, "middle pixel"),
+        (checks.gradient_through_blocks, 1, "The shortcut alone gives 1"),
         (checks.gradient_through_blocks, 1e-10, "plain network"),
         (checks.gradient_through_blocks, 1 + 1e-10, "belongs to each block"),
         (checks.gradient_through_blocks, 2, "slopes were added up"),
@@ -614,6 +637,9 @@ def test_numbers_of_the_network_are_those_of_the_real_one():
         (checks.non_trainable_parameters, 106_240, "all four vectors"),
         (checks.non_trainable_parameters, 26_560, "one vector"),
         (checks.non_trainable_parameters, 0, "Nothing is frozen"),
+        (checks.non_trainable_parameters, 45_440, "projections are missing"),
+        (checks.non_trainable_parameters, 52_992, "stem is missing"),
+        (checks.non_trainable_parameters, 75_648, "Every block was given a projection"),
         (checks.parameters_of_resnet50, 23_600_000, "bias of the last layer"),
         (checks.parameters_of_resnet50, 23_587_712, "last layer is missing"),
         (checks.parameters_of_resnet50, 25_636_712, "1,000 classes"),
@@ -678,6 +704,36 @@ def test_numbers_of_the_network_are_those_of_the_real_one():
 def test_each_slip_has_its_sentence(check, answer, word):
     status, sentence = check.verdict(answer)
     assert (status, word in sentence) == ("wrong", True), sentence
+
+
+def test_slips_that_start_from_six_classes_have_their_sentences():
+    six = 23_600_006
+    for answer, word in (
+        (six + 95 * 2048, "one number for each new class"),
+        (six + 101 * 2049, "six classes are counted twice"),
+        (six, "network for six classes"),
+    ):
+        assert word in checks.parameters_of_resnet50.verdict(answer, classes=101)[1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [
+        ((1, 16, 16, 64), "channels are the input's"),
+        ((1, 8, 8, 256), "Nothing is halved here"),
+        ((1, 16, 16, 512), "twice f3"),
+    ],
+)
+def test_no_shape_slip_speaks_of_strides_where_the_stride_is_1(answer, word):
+    about = {"input_shape": (1, 16, 16, 64), "filters": (64, 64, 256), "strides": 1}
+    status, sentence = checks.output_shape.verdict(answer, **about)
+    assert (status, word in sentence) == ("wrong", True), sentence
+
+
+def test_a_quarter_of_the_work_is_named_where_the_stride_is_1():
+    about = {"input_shape": (16, 16, 64), "filters": 256, "kernel_size": 1, "strides": 1}
+    status, sentence = checks.multiply_adds_of_convolution.verdict(8 * 8 * 64 * 256, **about)
+    assert (status, sentence) == ("wrong", "Nothing is halved here: the stride is 1.")
 
 
 @pytest.mark.parametrize(

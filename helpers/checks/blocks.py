@@ -224,7 +224,7 @@ def twice_mistake(block, width):
         if "unique" in str(error):
             return (
                 "Two of your blocks do not fit into one network, as they have layers with the same "
-                "fixed names. Leave the names away, or build them from an argument `name`."
+                "fixed names. Leave the names out, or build them from an argument `name`."
             )
         raise
     one = build(block, (8, 6, width), filters)
@@ -245,7 +245,12 @@ def identity_block(block):
     if wrong:
         return wrong
     with contextlib.suppress(Stopped):
-        build(block, (8, 6, 7), (3, 4, 5), kernel_size=3)
+        model = build(block, (8, 6, 7), (3, 4, 5), kernel_size=3)
+        if (1, 1, 4, 7) in {tuple(weight.shape) for weight in model.weights}:
+            return (
+                "The third convolution takes its number of filters from x; it should make "
+                "f3 = filters[2]."
+            )
         return (
             "For an x of 7 channels and f3 = 5 your block quietly changes the shortcut. An "
             "identity block has no projection: let the addition fail, or raise ValueError."
@@ -263,7 +268,7 @@ def projecting_block(block, line, table):
     setting = ((8, 6, 5), (3, 4, 5), 5, 1)  # here x could be added as it is
     if not agrees(line, setting, observe(block, setting)):
         return (
-            "At strides=1 with as many channels in as out, your block leaves the projection away. "
+            "At strides=1 with as many channels in as out, your block leaves the projection out. "
             "A convolutional block has one always."
         )
     return default_mistake(block, kernel_size=3, strides=2) or twice_mistake(block, 4)

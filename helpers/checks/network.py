@@ -88,7 +88,9 @@ def stage_mistake(seen, expected):
         first = f"{seen[0][0]}x{seen[0][0]} with {seen[0][2]} filters" if seen else "missing"
         return f"conv1: the first convolution is {first}; it should be 7x7 with 64 filters."
     if seen[0][3:] != expected["conv1"][0][3:]:
-        return "conv1: the first convolution has not stride 2: it halves height and width."
+        return (
+            "conv1: the first convolution does not have stride 2; it should halve height and width."
+        )
     # Every block has one 3x3 convolution: their widths and sizes show the stages.
     rest = [conv for conv in seen[1:] if conv[0] > 1]
     for name, (filters, blocks, _) in STAGES.items():
@@ -115,7 +117,7 @@ def stage_mistake(seen, expected):
             )
         rest = rest[count:]
     if rest:
-        return f"After conv5 comes another stage, with {rest[0][2]} filters: leave it away."
+        return f"After conv5 comes another stage, with {rest[0][2]} filters: remove it."
     have = Counter(seen)
     for name, convolutions in expected.items():
         should = Counter(convolutions)
@@ -188,6 +190,8 @@ def resnet50(answer):
     if tuple(takes) != tuple(shape):
         return f"input_shape is ignored: asked for {shape}, got {tuple(takes)}."
     if tuple(gives) != (None, classes):
+        if len(gives) == 2 and any(isinstance(layer, layers.Dense) for layer in model.layers):
+            return f"classes is ignored: asked for {classes}, got {gives[-1]}."
         return (
             f"The output has shape {tuple(gives)} instead of (None, {classes}) for "
             f"classes={classes}: average the maps, then one number a class."

@@ -157,18 +157,21 @@ def output_shape(answer, input_shape=(1, 56, 56, 256), filters=(128, 128, 512), 
     n, h, w, c = input_shape
     f1, _, f3 = filters
     small = (-(-h // strides), -(-w // strides))
-    wrong = {
-        (n, h, w, f3): "The strides are forgotten: they divide height and width.",
-        (n, *small, c): "The channels are the input's; the block ends with f3 of them.",
-        (n, *small, f1): "The channels are f1; the block ends with f3 of them.",
-        (n, *small, 2 * f3): "The channels are twice f3: adding the shortcut stacks none.",
-        (n, *small, c + f3): "The channels of shortcut and branch are added up: the values are "
-        "added, the number of channels stays f3.",
+    halved = {(n, h // 2, w // 2, f3): "Nothing is halved here: the stride is 1."}
+    strided = {
         (n, h, w, c): "That is the input's shape: strides and filters change it.",
+        (n, h, w, f3): "The strides are forgotten: they divide height and width.",
         (n, *(-(-s // strides) for s in small), f3): "The strides are counted twice: branch and "
         "shortcut lie side by side, each divides once.",
         (n, small[0], w, f3): "The strides divide the height only; they divide the width as well.",
         (n, h // strides**2, w // strides**2, f3): "The strides are counted twice.",
+    }
+    wrong = (halved if strides == 1 else strided) | {
+        (n, *small, f1): "The channels are f1; the block ends with f3 of them.",
+        (n, *small, c): "The channels are the input's; the block ends with f3 of them.",
+        (n, *small, 2 * f3): "The channels are twice f3: adding the shortcut stacks none.",
+        (n, *small, c + f3): "The channels of shortcut and branch are added up: the values are "
+        "added, the number of channels stays f3.",
         (n, f3, *small): "The channels come last: (n, h, w, channels).",
         small + (f3,): "The first size is missing: the number of pictures, n.",
     }
@@ -195,7 +198,8 @@ def multiply_adds_of_convolution(
     kernel = kernel_size**2 * c * filters
     places = positions(input_shape, strides)
     expected = places * kernel
-    slips = [
+    halved = [(positions(input_shape, 2) * kernel, "Nothing is halved here: the stride is 1.")]
+    slips = (halved if strides == 1 else []) + [
         (
             h * w * kernel,
             "The stride is forgotten: the kernel stops at every strides-th place only.",
@@ -330,6 +334,7 @@ def receptive_field(answer, kernel_sizes=(3, 3), strides=(1, 1)):
 def gradient_through_blocks(answer, slope=0.1, blocks=10):
     """d output / d input of residual blocks in a row, where each branch has dF/dx = slope."""
     slips = [
+        (1, "The shortcut alone gives 1; the branches add their slope."),
         (
             slope**blocks,
             "That is the plain network: slope ** blocks. A shortcut adds 1 to every factor.",
@@ -342,7 +347,6 @@ def gradient_through_blocks(answer, slope=0.1, blocks=10):
         (1 + blocks * slope, "The slopes were added up. The chain rule multiplies (1 + slope)."),
         (blocks * slope, "That is the sum of the slopes. The chain rule multiplies (1 + slope)."),
         (1 + slope, "That is one block; there are more in the row."),
-        (1, "The shortcut alone gives 1; the branches add their slope."),
     ]
     hint = "Write the factor of one block, then of two."
     return compare(answer, (1 + slope) ** blocks, slips, hint, tolerance=0.01)
@@ -399,7 +403,18 @@ WITHOUT_HEAD = 23_587_712
 @check("the moving mean and the moving variance of every BatchNormalization.")
 def non_trainable_parameters(answer):
     """The parameters of ResNet50 that gradient descent leaves alone."""
+    projected = 256 + 512 + 1024 + 2048  # channels of the four projections
+    everywhere = 3 * 256 + 4 * 512 + 6 * 1024 + 3 * 2048  # if each block had one
     slips = [
+        (
+            2 * (NORMALISED - projected),
+            "The projections are missing: the first block of each stage has one, with f3 channels.",
+        ),
+        (2 * (NORMALISED - 64), "The stem is missing: its convolution makes 64 channels."),
+        (
+            2 * (NORMALISED - projected + everywhere),
+            "Every block was given a projection; only the first block of a stage has one.",
+        ),
         (
             4 * NORMALISED,
             "That is all four vectors of every BatchNormalization; gamma and beta are trained.",
@@ -428,7 +443,13 @@ def non_trainable_parameters(answer):
 def parameters_of_resnet50(answer, classes=6):
     """All parameters of ResNet50 with this many classes, trainable or not."""
     expected = WITHOUT_HEAD + 2049 * classes
-    slips = [
+    six = WITHOUT_HEAD + 2049 * 6
+    from_six = [
+        (expected - (classes - 6), "The bias is missing: one number for each new class."),
+        (six + 2049 * classes, "The six classes are counted twice: only classes - 6 are new."),
+        (six, "That is the network for six classes."),
+    ]
+    slips = (from_six if classes != 6 else []) + [
         (expected - classes, "The bias of the last layer is missing: one number a class."),
         (WITHOUT_HEAD, "The last layer is missing: this is the network without its head."),
         (
