@@ -10,6 +10,7 @@
 # make colab-check            runs the notebooks as Colab opens them, on Colab's versions
 # make lab-check              runs the notebooks in JupyterLab, in a Chromium without a screen
 # make address                writes the address of the repository (origin's) wherever it stands
+# make clean                  removes .venv and build; the downloads in data/ stay
 
 PYTHONS := python3.11 python3.12 python3.13 python3
 PYTHON ?= $(firstword $(foreach name,$(PYTHONS),$(shell command -v $(name) 2>/dev/null)) python3.11)
@@ -60,7 +61,7 @@ images: $(VENV)/ready
 bench: $(VENV)/ready
 	$(BIN)/python tests/bench.py
 
-# Digits in sign language, three ways and five seeds: about an hour on two cores. What is done
+# Digits in sign language, in several ways with five seeds: two hours on two cores. What is done
 # already is kept in build/signs.
 signs: $(VENV)/ready
 	$(BIN)/python tests/compare_signs.py
@@ -102,4 +103,4 @@ $(VENV)/ready: requirements.txt $(wildcard tests/versions-$(VERSIONS).txt) \
 again:
 
 clean:
-	rm -rf .venv build data
+	rm -rf .venv build
