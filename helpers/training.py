@@ -102,9 +102,9 @@ def after(model, stage):
 def prepare(model, steps, fresh=True):
     """Sets a network up for a training of `steps` steps an epoch; returns it.
 
-    If it is fresh, the last gamma of each block becomes 0, so that each block starts as the
-    identity (Goyal et al. 2017, section 5.1). BatchNorm forgets faster where an epoch is short,
-    or its averages lag behind (Chen et al. 2020, "SimCLR", B.8).
+    If it is fresh, the last gamma of each block becomes 0, so that each block starts as its
+    shortcut alone (Goyal et al. 2017, section 5.1). BatchNorm forgets faster where an epoch is
+    short, or its averages lag behind (Chen et al. 2020, "SimCLR", B.8).
     """
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

@@ -696,7 +696,7 @@ def test_numbers_of_the_network_are_those_of_the_real_one():
         (checks.split_of_moles, "a", "another side"),
         (checks.split_of_moles, "b", "a month before"),
         (checks.frozen_but_worse, "a", "no step at all"),
-        (checks.frozen_but_worse, "c", "nothing flows back"),
+        (checks.frozen_but_worse, "c", "took a step"),
         (checks.ways_left, 2**12, "All 16"),
         (checks.ways_left, 2**11, "All 16"),
     ],
@@ -759,6 +759,8 @@ def test_right_answers_about_splits_scores_and_predictions():
     guesses = np.repeat([0, 1, 2] * 3, [80, 10, 10, 6, 12, 2, 1, 4, 5])
     score = balanced_accuracy_score(labels, guesses)
     assert checks.mean_per_class_accuracy.verdict(score)[0] == "right"
+    assert checks.mean_per_class_accuracy.verdict(0.63)[0] == "right"  # rounded
+    assert checks.mean_per_class_accuracy.verdict(0.6)[0] == "wrong"
     with tf.GradientTape() as tape:
         maps = tf.Variable(tf.ones((1, 2, 2, 5)))
         pooled = layers.GlobalAveragePooling2D()(maps)[0, 0]
@@ -811,6 +813,7 @@ def freeze_and_begin_anew(model):
     [
         (freezing(lambda layer: False), "No layer is frozen"),
         (freezing(lambda layer: True), "The last layer is frozen too"),
+        (freezing(lambda layer: layer.name == "predictions"), "The wrong way round"),
         (freezing(lambda layer: layer.name.startswith("conv")), "BatchNormalization layers are"),
         (freezing(is_norm), "The convolutions are still free"),
         (freezing(lambda layer: layer.name.endswith("1")), "Still free: conv2, bn2"),

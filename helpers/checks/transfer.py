@@ -34,6 +34,8 @@ def freeze_all_but_head(freeze):
     if len(free) == len(body):
         if untouched(freeze):
             raise NotDone(FUNCTION_TODO)
+        if not head.trainable:
+            return "The wrong way round: the last layer is frozen, and all others are free."
         return "No layer is frozen: set `trainable = False` on each that is to stay as it is."
     if not head.trainable:
         return "The last layer is frozen too: nothing would be left that could learn."
@@ -69,6 +71,6 @@ def frozen_but_worse(answer):
     """Why a network with frozen weights gets worse on its old task: a, b or c."""
     options = {
         "a": "The frozen weights took no step at all, whatever the learning rate.",
-        "c": "The head comes after the backbone; without a gradient nothing flows back.",
+        "c": "The head comes after the backbone, and no weight of the backbone took a step.",
     }
     return choose(answer, "b", options)
