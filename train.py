@@ -12,7 +12,7 @@ RECIPES = {
     "sample": dict(per_class=45, epochs=24, validation=5, mixup=0.0, cutmix=0.0, smallest_crop=0.7),
     "signs": dict(
         per_class=None,
-        epochs=20,
+        epochs=40,
         validation=0,
         mixup=0.0,
         cutmix=0.0,

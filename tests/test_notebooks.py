@@ -35,6 +35,7 @@ QUOTED = {
         "0.59": "promised",
         "0.71": "right",
     },
+    "06_sign_digits": {"90.7%": "first results, before data.place did all that it does now"},
 }
 
 

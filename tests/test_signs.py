@@ -454,6 +454,9 @@ def test_the_comparison_goes_on_where_it_stopped_and_ships_a_network(comparison,
     comparison.near_duplicates()
     comparison.compare(seeds=1, epochs=1, ways=comparison.WAYS)
     comparison.few_photos(1, per_class=(2, 4), steps=2)
+    heads = pd.read_csv(comparison.MODEL / "heads.csv").groupby("split")
+    assert heads.size().to_dict() == {"at random": 5, "by sitting": 5}
+    assert heads["images"].sum().nunique() == 1  # each split tests every photo once
     rows = pd.read_csv(comparison.MODEL / "results.csv")
     assert len(rows) == 2 * 3 + 2 * 2 and rows["accuracy"].between(0, 1).all()
     card = training.read_card(comparison.BUILD / "frozen-0")
