@@ -70,6 +70,11 @@ def write_whole(path, write):
         part.unlink(missing_ok=True)
 
 
+def write_table(path, table):
+    """Writes a pandas table as CSV, without its index: all of the file or none of it."""
+    write_whole(path, lambda part: table.to_csv(part, index=False))
+
+
 def digest(path):
     """The SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
@@ -408,8 +413,7 @@ def write_split(path, folder, images, parts):
         for name, part in zip(("train", "validation", "test"), parts, strict=True)
         for i in part
     ]
-    table = pd.DataFrame(rows, columns=["part", "class", "file"])
-    write_whole(path, lambda part: table.to_csv(part, index=False))
+    write_table(path, pd.DataFrame(rows, columns=["part", "class", "file"]))
 
 
 # --- batches ------------------------------------------------------------------------------------

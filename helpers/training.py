@@ -22,7 +22,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score
 
 from helpers import UserError, pictures
-from helpers.data import ROOT, digest, stored_size, write_whole
+from helpers.data import ROOT, digest, stored_size, write_table, write_whole
 from helpers.resnet import ResNet50, copy_weights, imagenet_resnet50, imagenet_scaling
 
 MODELS = ROOT / "models"
@@ -176,9 +176,7 @@ class Checkpoint(keras.callbacks.Callback):
                 file.attrs["progress"] = np.bytes_(progress.encode())
 
         write_whole(self.folder / CHECKPOINT, write)
-        write_whole(
-            self.folder / HISTORY, lambda part: pd.DataFrame(self.history).to_csv(part, index=False)
-        )
+        write_table(self.folder / HISTORY, pd.DataFrame(self.history))
 
 
 def read_progress(folder):

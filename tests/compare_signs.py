@@ -96,13 +96,9 @@ def near_duplicates():
             accuracy = head.score(features[test], images.labels[test])
             heads.append({"split": rule, "seed": seed, "images": len(test), "accuracy": accuracy})
     MODEL.mkdir(parents=True, exist_ok=True)
-    tables = {
-        "nearest.csv": pd.DataFrame(near).sort_values(["split", "distance"]),
-        "heads.csv": pd.DataFrame(heads),
-    }
-    for name, table in tables.items():
-        table = table.round(4)
-        data.write_whole(MODEL / name, lambda part, table=table: table.to_csv(part, index=False))
+    near = pd.DataFrame(near).sort_values(["split", "distance"])
+    data.write_table(MODEL / "nearest.csv", near.round(4))
+    data.write_table(MODEL / "heads.csv", pd.DataFrame(heads).round(4))
 
 
 # --- the trainings ------------------------------------------------------------------------------
@@ -169,8 +165,7 @@ def few_photos(seeds, per_class=(5, 20, 80), steps=240, size=64):
 def write_rows(out, rows):
     """Writes the scores of one network; they come last, and say that it is done."""
     out.mkdir(parents=True, exist_ok=True)
-    table = pd.DataFrame(rows)
-    data.write_whole(out / "rows.csv", lambda part: table.to_csv(part, index=False))
+    data.write_table(out / "rows.csv", pd.DataFrame(rows))
 
 
 def run(name, seed, flags):
@@ -218,15 +213,14 @@ def gather():
     done = sorted(BUILD.glob("*/rows.csv"))
     rows = pd.concat([pd.read_csv(path) for path in done])
     rows = rows[["way", "seed", "photos", "shift", "images", "accuracy"]].round(4)
-    data.write_whole(MODEL / "results.csv", lambda part: rows.to_csv(part, index=False))
+    data.write_table(MODEL / "results.csv", rows)
     curves = []
     for path in done:
         about = pd.read_csv(path).iloc[0]
         if str(about["photos"]) == "all":
             history = pd.read_csv(path.with_name("history.csv"))[["epoch", "loss", "accuracy"]]
             curves.append(history.assign(way=about["way"], seed=about["seed"]).round(4))
-    curves = pd.concat(curves)
-    data.write_whole(MODEL / "curves.csv", lambda part: curves.to_csv(part, index=False))
+    data.write_table(MODEL / "curves.csv", pd.concat(curves))
 
 
 def smallest_of_the_best(plain=0.005, shifted=0.01):

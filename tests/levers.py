@@ -65,8 +65,7 @@ def measure(images, changes, epochs, file, per_class=30):
         if (change, epochs) not in done:
             score = run(images, epochs, precision, per_class, RECIPE | CHANGES[change])
             rows.append({"change": change, "epochs": epochs, **score, "precision": precision})
-            table = pd.DataFrame(rows)
-            data.write_whole(file, lambda part, table=table: table.to_csv(part, index=False))
+            data.write_table(file, pd.DataFrame(rows))
             print(f"{score['accuracy']:.1%}  {change}", flush=True)
 
 
@@ -76,7 +75,6 @@ def run(images, epochs, precision, per_class, how):
     keras.utils.set_random_seed(0)
     labels, class_names = images.labels, images.class_names
     learn, validate, _ = data.split(labels, class_names, per_class, per_class // 3)
-    options = dict(size=SIZE, batch_size=32, cutmix=how["cutmix"])
     steps = len(learn) // 32
     model = training.new_network(SIZE, len(class_names), False, precision)
     training.prepare(model, steps, fresh=how["zero_gamma"])
@@ -95,10 +93,12 @@ def run(images, epochs, precision, per_class, how):
                     images.pixels[learn],
                     labels[learn],
                     len(class_names),
+                    size=SIZE,
+                    batch_size=32,
                     epochs=last,
                     first_epoch=first,
                     mixup=mixup,
-                    **options,
+                    cutmix=how["cutmix"],
                 )
                 model.fit(batches, epochs=last, initial_epoch=first, steps_per_epoch=steps, **quiet)
     pixels, _ = data.read_images(images.paths[validate], SIZE)
