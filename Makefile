@@ -18,7 +18,7 @@ VERSIONS := $(if $(filter colab-check,$(MAKECMDGOALS)),colab,pinned)
 VENV := $(if $(filter pinned,$(VERSIONS)),.venv,build/venv-$(VERSIONS))
 BIN := $(VENV)/bin
 
-.PHONY: run test lab lab-check notebooks images bench signs levers clean colab-check \
+.PHONY: run test lab lab-check notebooks images bench signs ablation clean colab-check \
   address student mark again
 
 run: $(VENV)/ready
@@ -59,17 +59,17 @@ images: $(VENV)/ready
 	$(BIN)/python -m helpers.pictures
 
 bench: $(VENV)/ready
-	$(BIN)/python tests/bench.py
+	$(BIN)/python experiments/speed.py
 
 # Digits in sign language, in several ways with five seeds: two hours on two cores. What is done
 # already is kept in build/signs.
 signs: $(VENV)/ready
-	$(BIN)/python tests/compare_signs.py
+	$(BIN)/python experiments/transfer_study.py
 
-# What each part of Caltech 101's recipe is worth: half an hour. What is in models/caltech101/levers.csv
-# is not done again.
-levers: $(VENV)/ready
-	$(BIN)/python tests/levers.py
+# What each part of Caltech 101's recipe is worth: half an hour. What is in
+# models/caltech101/ablation.csv is not done again.
+ablation: $(VENV)/ready
+	$(BIN)/python experiments/ablation.py
 
 colab-check: $(VENV)/ready
 	COLAB_CHECK=1 $(BIN)/python -m pytest -q tests/test_colab.py

@@ -1,4 +1,4 @@
-"""Missing packages, for commands and notebooks; and what a notebook's set-up cell ends with.
+"""Whether all packages are there, for commands and notebooks; what a set-up cell ends with.
 
 Imports nothing that may be missing before it has looked.
 """
@@ -21,10 +21,10 @@ NEEDED = {
     "numpy": "numpy",
     "pandas": "pandas",
     "PIL": "pillow",
-    "rich": "rich",
     "scipy": "scipy",
     "seaborn": "seaborn",
     "sklearn": "scikit-learn",
+    "tqdm": "tqdm",
 }
 
 
@@ -37,10 +37,9 @@ def start():
     Raises UserError where packages are missing elsewhere, or cannot be installed.
     """
     in_colab = "google.colab" in sys.modules
-    if not in_colab:
-        check()
-    elif missing := missing_packages():
+    if in_colab and (missing := missing_packages()):
         install(missing)
+    check()
 
     import keras
     import tensorflow as tf
@@ -58,7 +57,10 @@ def start():
 
 
 def check():
-    """Raises UserError, which says what to do, if this Python does not fit or lacks packages."""
+    """Imports TensorFlow without its log lines.
+
+    Raises UserError, which says what to do, if this Python does not fit or lacks packages.
+    """
     if not (3, 11, 4) <= sys.version_info < (3, 14):  # older ones have read as far as this
         version = ".".join(map(str, sys.version_info[:3]))
         raise helpers.UserError(f"Python 3.11.4 to 3.13 is needed; {sys.executable} is {version}.")
@@ -69,6 +71,26 @@ def check():
             f"into .venv (without make: README.md, Start). Then start {python} in place of python, "
             f"and the notebooks with `make lab` or `{python} -m jupyterlab`."
         )
+    import_tensorflow_quietly()
+
+
+def import_tensorflow_quietly():
+    """Imports TensorFlow without the lines that its C++ part writes to stderr at the start.
+
+    They are meant for TensorFlow's developers, and no setting silences all of them.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    stderr = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import tensorflow
+
+        tensorflow.zeros(1)  # the first operation starts the devices, which writes too
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
 
 
 def missing_packages():
@@ -85,4 +107,3 @@ def install(packages):
             f"pip could not install {', '.join(packages)} ({reason}). Run this cell again."
         )
     importlib.invalidate_caches()
-    helpers.import_tensorflow_quietly()

@@ -1,7 +1,7 @@
 """Digits in sign language, three ways: from scratch, frozen, fine-tuned. `make signs` runs it.
 
 Each way is trained for the same number of epochs with each seed, and fine-tuning also for twice as
-many; a seed also says which of the seven sittings are the test. The networks are then tested on
+many; a seed also says which of the seven sessions are the test. The networks are then tested on
 shifted test photos. Everything lands in build/signs; what is there already is not done again.
 models/signs gets results.csv, curves.csv, nearest.csv, heads.csv and one network of seed 0: of the
 ways that do as well as the best, the smallest.
@@ -11,11 +11,8 @@ import argparse
 import itertools
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from helpers import UserError, data, signs, training  # isort: skip  (first: TensorFlow starts quietly)
 
 import keras
 import numpy as np
@@ -25,7 +22,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 import train
+from experiments.corruptions import CORRUPTIONS, corrupt
+from helpers import UserError, data, evaluation, models, signs, training
+from helpers.batches import load_size
+from helpers.download import caltech101, dataset_folder
+from helpers.files import ROOT, write_csv
+from helpers.recipe import RECIPES
+from helpers.splits import split_groups
 
 EPOCHS = 20  # as many as the original had; train.py itself takes 40
 # The smallest in bytes comes first, since what is frozen lies in models/caltech101 already.
@@ -34,11 +40,11 @@ WAYS = {
     "partly frozen": ["--freeze", "conv4"],
     "fine-tuned": [],
     "fine-tuned longer": ["--epochs", "40"],
-    "from scratch": ["--start", "random"],
+    "from scratch": ["--init-from", "random"],
 }
 FEW = {"from scratch": False, "fine-tuned": True}  # whether it starts from Caltech 101
 DIGITS = list("012345")
-BUILD, MODEL = data.ROOT / "build/signs", training.MODELS / "signs"
+BUILD, MODEL = ROOT / "build/signs", models.MODELS / "signs"
 SIZE = 100  # pixels, as the photos are; shifts are done at this size
 
 
@@ -60,45 +66,46 @@ def main():
             ship(args.ship or smallest_of_the_best())
         print(tables())
     except UserError as error:
-        sys.exit(print(f"compare_signs.py: {error}", file=sys.stderr) or 2)
+        print(f"transfer_study.py: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 # --- the split ----------------------------------------------------------------------------------
 
 
 def near_duplicates():
-    """What parting whole sittings changes, for five splits of each kind: nearest.csv, heads.csv.
+    """What parting whole sessions changes, for five splits of each kind: nearest.csv, heads.csv.
 
     How near the nearest training photo is to each test photo; and the accuracy of a linear head on
     what the network for Caltech 101 sees in the photos.
     """
-    folder = data.dataset_folder("signs")
+    folder = dataset_folder("signs")
     images = data.load_images(folder, SIZE, classes=DIGITS)
-    caltech101, card = training.load_model("caltech101")
+    caltech101, card = models.load_model("caltech101")
     backbone = keras.Model(caltech101.input, caltech101.layers[-2].output)
     pixels, _ = data.read_images(images.paths, card["image_size"])
     features = backbone.predict(pixels, verbose=0)
     everyone = np.arange(len(images.paths))
-    groups = {"at random": everyone, "by sitting": signs.sittings(images.paths)}
+    groups = {"at random": everyone, "by sitting": signs.sessions(images.paths)}
     near, heads = [], []
-    for rule, sittings in groups.items():
-        order = np.random.default_rng(0).permutation(everyone) if sittings is everyone else everyone
+    for rule, sessions in groups.items():
+        order = np.random.default_rng(0).permutation(everyone) if sessions is everyone else everyone
         for seed in range(5):
-            parts = data.split_groups(images.labels[order], DIGITS, sittings, seed=seed)
-            learn, _, test = (order[part] for part in parts)
-            distances, twins = signs.nearest(images.pixels, learn, test)
+            parts = split_groups(images.labels[order], DIGITS, sessions, seed=seed)
+            train_rows, _, test = (order[part] for part in parts)
+            distances, twins = signs.nearest(images.pixels, train_rows, test)
             for distance, one, other in zip(distances, test, twins, strict=True):
                 pair = [Path(images.paths[row]).stem for row in (one, other)]
                 near.append({"split": rule, "distance": distance, "test": pair[0]})
                 near[-1]["nearest"] = pair[1]
             head = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300))
-            head.fit(features[learn], images.labels[learn])
+            head.fit(features[train_rows], images.labels[train_rows])
             accuracy = head.score(features[test], images.labels[test])
             heads.append({"split": rule, "seed": seed, "images": len(test), "accuracy": accuracy})
     MODEL.mkdir(parents=True, exist_ok=True)
     near = pd.DataFrame(near).sort_values(["split", "distance"])
-    data.write_table(MODEL / "nearest.csv", near.round(4))
-    data.write_table(MODEL / "heads.csv", pd.DataFrame(heads).round(4))
+    write_csv(MODEL / "nearest.csv", near.round(4))
+    write_csv(MODEL / "heads.csv", pd.DataFrame(heads).round(4))
 
 
 # --- the trainings ------------------------------------------------------------------------------
@@ -116,56 +123,43 @@ def compare(seeds, epochs, ways):
         keras.utils.clear_session()  # gives memory back
 
 
-def few_photos(seeds, per_class=(5, 20, 80), steps=240, size=64):
-    """Trains with few photos a class, each time for the same number of steps of 32 photos."""
+def few_photos(seeds, per_class=(5, 20, 80), steps=240):
+    """Trains with few photos per class, each time for the same number of steps of 32 photos."""
     if not seeds:
         return
-    images = data.load_images(data.dataset_folder("signs"), data.stored_size(size), classes=DIGITS)
-    sittings = signs.sittings(images.paths)
+    recipe = replace(RECIPES["signs"], precision=training.choose_precision())
+    size = load_size(recipe.image_size)
+    images = data.load_images(dataset_folder("signs"), size, classes=DIGITS)
+    sessions = signs.sessions(images.paths)
     masks = signs.hand_masks(images.pixels)
-    cut_out = np.concatenate([images.pixels, masks[..., None]], axis=-1)
-    backgrounds = signs.backgrounds(data.stored_size(size))
-    caltech101, _ = training.load_model("caltech101")
-    precision = training.choose_precision()
+    inputs = np.concatenate([images.pixels, masks[..., None]], axis=-1)
+    backgrounds = signs.backgrounds(size)
+    init, _ = models.load_model("caltech101")
     for seed, photos, way in itertools.product(range(seeds), per_class, FEW):
         out = BUILD / f"{way.replace(' ', '-')}-{photos}-photos-{seed}"
         if (out / "rows.csv").exists():
             continue
-        learn, _, test = data.split_groups(
-            images.labels, images.class_names, sittings, photos, 0, seed
-        )
-        keras.utils.set_random_seed(seed)
-        batches, each = data.training_batches(
-            cut_out[learn],
-            images.labels[learn],
-            len(DIGITS),
-            size=size,
-            batch_size=32,
-            epochs=steps,
-            seed=seed,
-            mixup=0.0,
-            smallest_crop=0.85,
-            backgrounds=backgrounds,
-        )
-        start = caltech101 if FEW[way] else None
-        model = training.new_network(size, len(DIGITS), False, precision, start)
-        training.prepare(model, each, fresh=start is None)
-        training.compile_model(model, steps, 1, 1e-3, 0.05, 0.1)
-        model.fit(batches.take(steps), verbose=0)
-        pixels, _ = data.read_images(images.paths[test], size)
-        score = training.scores(images.labels[test], training.predict_probabilities(model, pixels))
-        print(f"{way}, {photos} photos a class, seed {seed}: {score['accuracy']:.1%}", flush=True)
+        rows, _, test = split_groups(images.labels, DIGITS, sessions, photos, 0, seed)
+        batch_size = min(recipe.batch_size, len(rows))
+        epochs = steps // (len(rows) // batch_size)
+        one = replace(recipe, seed=seed, batch_size=batch_size, epochs=epochs)
+        model = training.build_model(one, len(DIGITS), init if FEW[way] else None)
+        labelled = (inputs[rows], images.labels[rows])
+        training.fit(model, labelled, one, backgrounds=backgrounds, verbose=0)
+        probabilities = evaluation.predict_files(model, images.paths[test], recipe.image_size)
+        score = evaluation.scores(images.labels[test], probabilities)
+        print(f"{way}, {photos} photos per class, seed {seed}: {score['accuracy']:.1%}", flush=True)
         row = {"shift": "as they are", "images": len(test), "accuracy": score["accuracy"]}
         write_rows(out, [row | {"way": way, "seed": seed, "photos": photos}])
         gather()
-        del model, batches
+        del model
         keras.utils.clear_session()  # gives memory back
 
 
 def write_rows(out, rows):
     """Writes the scores of one network; they come last, and say that it is done."""
     out.mkdir(parents=True, exist_ok=True)
-    data.write_table(out / "rows.csv", pd.DataFrame(rows))
+    write_csv(out / "rows.csv", pd.DataFrame(rows))
 
 
 def run(name, seed, flags):
@@ -179,21 +173,21 @@ def run(name, seed, flags):
 
 def shift_rows(out):
     """The accuracy of the network in `out` on its test photos, for each shift."""
-    model, card = training.load_model(out)
+    model, card = models.load_model(out)
     split = pd.read_csv(out / "split.csv").query("part == 'test'")
-    folder = data.dataset_folder("signs")
+    folder = dataset_folder("signs")
     pixels, _ = data.read_images([str(folder / file) for file in split["file"]], SIZE)
     labels = split["class"].astype(str).map(card["class_names"].index).to_numpy()
     masks, backgrounds = signs.hand_masks(pixels), photographs()
     rows = []
-    for name, how in signs.SHIFTS.items():
-        pictures = signs.shift(pixels, masks, backgrounds, **how)
+    for name, how in CORRUPTIONS.items():
+        pictures = corrupt(pixels, masks, backgrounds, name)
         side = (card["image_size"],) * 2
         pictures = tf.image.resize(pictures, side, antialias=True).numpy()
         if "mirror" in how:  # one view only: predict_probabilities looks at the mirrored one too
             probabilities = model.predict(pictures, verbose=0)
         else:
-            probabilities = training.predict_probabilities(model, pictures)
+            probabilities = models.predict_probabilities(model, pictures)
         accuracy = float((probabilities.argmax(axis=1) == labels).mean())
         rows.append({"shift": name, "images": len(labels), "accuracy": accuracy})
         print(f"{name:26} {accuracy:.1%}", flush=True)
@@ -202,7 +196,7 @@ def shift_rows(out):
 
 def photographs():
     """Backgrounds that no training has seen: Caltech 101's photographs of nothing particular."""
-    files = sorted((data.caltech101() / "BACKGROUND_Google").glob("*.jpg"))
+    files = sorted((caltech101() / "BACKGROUND_Google").glob("*.jpg"))
     pixels, errors = data.read_images([str(file) for file in files], SIZE)
     return pixels[[error is None for error in errors]]
 
@@ -213,14 +207,14 @@ def gather():
     done = sorted(BUILD.glob("*/rows.csv"))
     rows = pd.concat([pd.read_csv(path) for path in done])
     rows = rows[["way", "seed", "photos", "shift", "images", "accuracy"]].round(4)
-    data.write_table(MODEL / "results.csv", rows)
+    write_csv(MODEL / "results.csv", rows)
     curves = []
     for path in done:
         about = pd.read_csv(path).iloc[0]
         if str(about["photos"]) == "all":
             history = pd.read_csv(path.with_name("history.csv"))[["epoch", "loss", "accuracy"]]
             curves.append(history.assign(way=about["way"], seed=about["seed"]).round(4))
-    data.write_table(MODEL / "curves.csv", pd.concat(curves))
+    write_csv(MODEL / "curves.csv", pd.concat(curves))
 
 
 def smallest_of_the_best(plain=0.005, shifted=0.01):
@@ -240,8 +234,8 @@ def ship(way):
     """Copies the network of seed 0 to models/signs; the card comes last, so it is whole or not."""
     print(f"models/signs: {way}, seed 0")
     source = BUILD / f"{way.replace(' ', '-')}-0"
-    (MODEL / training.CARD).unlink(missing_ok=True)
-    names = (training.WEIGHTS, training.HISTORY, "split.csv", "curves.png", training.CARD)
+    (MODEL / models.CARD).unlink(missing_ok=True)
+    names = (models.WEIGHTS, training.HISTORY, "split.csv", "curves.png", models.CARD)
     for name in names:
         shutil.copyfile(source / name, MODEL / name)
 
@@ -254,12 +248,35 @@ def tables():
     if not (MODEL / "results.csv").exists():
         raise UserError(f"{MODEL} holds no results yet: start this without --tables.")
     rows = pd.read_csv(MODEL / "results.csv")
+    whole = rows[rows["photos"].astype(str) == "all"]
+    few = rows[rows["photos"].astype(str) != "all"]
+    parts = [split_table(), accuracy_table(whole), corruption_table(whole)]
+    if len(few):
+        parts.append(few_table(few))
+    return "\n\n".join("\n".join(lines) for lines in parts)
+
+
+def header(*names):
+    return ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
+
+
+def percent(accuracies):
+    """Mean and standard deviation as text, in per cent."""
+    spread = accuracies.std() if len(accuracies) > 1 else 0
+    return f"{100 * accuracies.mean():.1f} ± {100 * spread:.1f}"
+
+
+def ways_in(whole):
+    return [way for way in WAYS if way in set(whole["way"])]
+
+
+def split_table():
     near = pd.read_csv(MODEL / "nearest.csv").groupby("split")
-    heads = 100 * pd.read_csv(MODEL / "heads.csv").pivot(
-        index="split", columns="seed", values="accuracy"
+    heads = pd.read_csv(MODEL / "heads.csv")
+    heads = 100 * heads.pivot(index="split", columns="seed", values="accuracy")
+    lines = header(
+        "split", "nearest pair", "1 % below", "median", "three nearest pairs", "linear head"
     )
-    lines = ["| split | nearest pair | 1 % below | median | three nearest pairs | linear head |"]
-    lines.append("|---" * 6 + "|")
     for rule, table in near:
         cells = [f"{table['distance'].quantile(q):.2f}" for q in (0, 0.01, 0.5)]
         once = table[table["test"] < table["nearest"]].head(3)
@@ -267,41 +284,42 @@ def tables():
         scores = " ".join(f"{accuracy:.1f}" for accuracy in heads.loc[rule])
         scores += f", mean {heads.loc[rule].mean():.1f}"
         lines.append(f"| {rule} | " + " | ".join([*cells, pairs, scores]) + " |")
-    whole = rows[rows["photos"].astype(str) == "all"]
-    ways = [way for way in WAYS if way in set(whole["way"])]
+    return lines
+
+
+def accuracy_table(whole):
     plain = whole[whole["shift"] == "as they are"]
     seeds = sorted(set(plain["seed"]))
-    lines += ["", "| test accuracy | " + " | ".join(f"seed {seed}" for seed in seeds)]
-    lines[-1] += " | mean | all photos |"
-    lines.append("|---" * (len(seeds) + 3) + "|")
-    for way in ways:
+    lines = header("test accuracy", *(f"seed {seed}" for seed in seeds), "mean", "all photos")
+    for way in ways_in(whole):
         mine = plain[plain["way"] == way].set_index("seed")
         each = mine["accuracy"].reindex(seeds)
         each = " | ".join("" if np.isnan(a) else f"{100 * a:.1f}" for a in each)
-        spread = mine["accuracy"].std() if len(mine) > 1 else 0
         pooled = np.average(mine["accuracy"], weights=mine["images"])
-        lines.append(
-            f"| {way} | {each} | {100 * mine['accuracy'].mean():.1f} ± {100 * spread:.1f} | "
-            f"{100 * pooled:.1f} |"
-        )
-    lines += ["", "| test photos | " + " | ".join(ways) + " |", "|---" * (len(ways) + 1) + "|"]
-    for name in signs.SHIFTS:
-        cells = []
-        for way in ways:
-            mine = whole[(whole["shift"] == name) & (whole["way"] == way)]["accuracy"]
-            spread = mine.std() if len(mine) > 1 else 0
-            cells.append(f"{100 * mine.mean():.1f} ± {100 * spread:.1f}")
+        lines.append(f"| {way} | {each} | {percent(mine['accuracy'])} | {100 * pooled:.1f} |")
+    return lines
+
+
+def corruption_table(whole):
+    ways = ways_in(whole)
+    lines = header("test photos", *ways)
+    for name in CORRUPTIONS:
+        mine = whole[whole["shift"] == name]
+        cells = [percent(mine[mine["way"] == way]["accuracy"]) for way in ways]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    few = rows[rows["photos"].astype(str) != "all"]
-    if len(few):
-        lines += ["", "| photos a class | " + " | ".join(FEW) + " |", "|---" * (len(FEW) + 1) + "|"]
-        for photos in sorted(set(few["photos"].astype(int))):
-            cells = []
-            for way in FEW:
-                mine = few[(few["photos"].astype(int) == photos) & (few["way"] == way)]["accuracy"]
-                cells.append(" ".join(f"{100 * a:.1f}" for a in mine))
-            lines.append(f"| {photos} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return lines
+
+
+def few_table(few):
+    lines = header("photos per class", *FEW)
+    for photos in sorted(set(few["photos"].astype(int))):
+        mine = few[few["photos"].astype(int) == photos]
+        cells = []
+        for way in FEW:
+            accuracies = mine[mine["way"] == way]["accuracy"]
+            cells.append(" ".join(f"{100 * accuracy:.1f}" for accuracy in accuracies))
+        lines.append(f"| {photos} | " + " | ".join(cells) + " |")
+    return lines
 
 
 if __name__ == "__main__":
