@@ -7,10 +7,7 @@ signs       digits in sign language: sittings, hands, shifted photos
 training    the recipe: learning rate, augmentation, checkpoints, scores, saved models
 measure     what a network costs and how its gradients flow
 pictures    the figures
-checks      the exercises' checks
 start       whether all packages are there; what each set-up cell ends with
-classroom   for teachers: the student edition, and marks for a folder of hand-ins
-handin      the process in which a hand-in's answers run
 """
 
 import os

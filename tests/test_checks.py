@@ -10,8 +10,9 @@ import tensorflow as tf
 from keras import layers
 from sklearn.metrics import balanced_accuracy_score
 
-from helpers import checks, measure, resnet
-from helpers.checks import mistakes
+from exercises import checks
+from exercises.checks import mistakes
+from helpers import measure, resnet
 
 RIGHT = [
     *((checks.identity_block, block) for block in catalogue.RIGHT_IDENTITY),

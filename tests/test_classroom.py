@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from test_checks import jacobian, network
 from test_notebooks import PATHS, code, is_exercise, tags
 
-from helpers import checks, classroom, handin
+from exercises import checks, classroom, submission
 from helpers.data import ROOT
 
 ONE, FOUR = PATHS[0], PATHS[3]
@@ -83,7 +83,7 @@ def test_with_the_solutions_put_back_each_check_passes(path, monkeypatch):
     asked, given = classroom.exercises(path)
     solutions = [cell.source for cell in read(path).cells if "solution" in tags(cell)]
     for place, (exercise, _) in enumerate(zip(asked, solutions, strict=True)):
-        answers = handin.values(exercise | {"cell": place}, given, solutions)
+        answers = submission.values(exercise | {"cell": place}, given, solutions)
         verdicts = [j(answer) for j, answer in zip(exercise["judges"], answers, strict=True)]
         assert {status for status, _ in verdicts} == {"right"}, (exercise["number"], verdicts)
 
@@ -122,15 +122,15 @@ def my_identity_block(x, filters, kernel_size=3):
         pass
 """
 FAKE_CHECKS = """
-import helpers, numpy as np
-import helpers.checks.blocks as blocks
-from helpers import checks
+import exercises, numpy as np
+import exercises.checks.blocks as blocks
+from exercises import checks
 blocks.same = blocks.agrees = lambda *a, **k: True
 blocks.find_mistake = lambda *a, **k: None
 np.allclose = lambda *a, **k: True
 layers.Activation.call = lambda self, x: x
 checks.identity_block.verdict = lambda *a, **k: ("right", "")
-checks.identity_block = helpers.checks.identity_block = lambda *a: print("Right: of course")
+checks.identity_block = exercises.checks.identity_block = lambda *a: print("Right: of course")
 """
 FAKE_LATE = """
 def my_zero_last_gamma(block):
@@ -408,7 +408,7 @@ def said_about(exercise, answer):
     return exercise["judges"][0](eval(code[1]) if code else FUNCTIONS[answer])
 
 
-SHEET = (ROOT / "notebooks" / "TEACHING.md").read_text(encoding="utf-8")
+SHEET = (ROOT / "exercises" / "TEACHING.md").read_text(encoding="utf-8")
 SECTIONS = re.findall(r"(?ms)^## (\d\d) .*?(?=^## |\Z)", SHEET)
 
 

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from helpers.checks import mistakes
-from helpers.checks.blocks import same
-from helpers.checks.verdict import (
+from exercises.checks import mistakes
+from exercises.checks.blocks import same
+from exercises.checks.verdict import (
     FUNCTION_TODO,
     NotDone,
     Stopped,

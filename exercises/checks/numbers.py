@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from helpers.checks.verdict import VALUE_TODO, NotDone, Wrong, check
+from exercises.checks.verdict import VALUE_TODO, NotDone, Wrong, check
 
 
 def as_number(answer):

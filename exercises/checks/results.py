@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from helpers.checks.numbers import choose, compare
-from helpers.checks.verdict import check
+from exercises.checks.numbers import choose, compare
+from exercises.checks.verdict import check
 
 
 @check("whole batches of what is left for training.")

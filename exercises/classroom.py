@@ -1,7 +1,7 @@
 """For teachers: the student edition of the notebooks, and marks for those handed in.
 
-python -m helpers.classroom student          writes build/student
-python -m helpers.classroom mark FOLDER      checks the hand-ins in FOLDER
+python -m exercises.classroom student          writes build/student
+python -m exercises.classroom mark FOLDER      checks the hand-ins in FOLDER
 """
 
 import argparse
@@ -30,7 +30,8 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from helpers import UserError, checks, handin
+from exercises import checks, submission
+from helpers import UserError
 from helpers.data import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -73,8 +74,8 @@ def write_student_edition(folder=STUDENT):
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         edition = student_edition(nbformat.read(path, as_version=4))
         nbformat.write(edition, folder / "notebooks" / path.name)
-    unneeded = shutil.ignore_patterns("__pycache__", "my-*")
-    for name in ("helpers", "images", "models"):
+    unneeded = shutil.ignore_patterns("__pycache__", "my-*", "TEACHING.md")
+    for name in ("exercises", "helpers", "images", "models"):
         shutil.copytree(ROOT / name, folder / name, ignore=unneeded)
     for name in ("requirements.txt", "environment.yml", "LICENSE"):
         shutil.copy(ROOT / name, folder)
@@ -97,7 +98,7 @@ def exercises(path):
         if "exercise" in tags:
             space = {"checks": MagicMock()}
             exec(cell.source, space)
-            calls = handin.check_calls(cell.source)
+            calls = submission.check_calls(cell.source)
             first = [eval(arguments[0], space) for _, arguments, _ in calls]
             judges = [
                 judge_of(name, [eval(code, space) for code in arguments[1:]], about, space)
@@ -221,7 +222,7 @@ def run_answers(todo, given, own, seconds):
     quiet = {"MPLBACKEND": "agg", "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         process = subprocess.Popen(
-            [sys.executable, "-P", handin.__file__],
+            [sys.executable, "-P", submission.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Runs the answers of one hand-in. `helpers.classroom` starts it as a process of its own.
+"""Runs the answers of one hand-in. `exercises.classroom` starts it as a process of its own.
 
 It is run as a file, so that TensorFlow starts only where an answer needs it. It reads a job from
 stdin and writes one line of JSON an answer to stdout; what the hand-in prints goes nowhere.
@@ -221,7 +221,7 @@ def main():
     sys.path.insert(0, str(ROOT))
     verdicts, parts = {}, []
     if any(exercise["function"] for exercise in job["exercises"]):
-        from helpers import checks
+        from exercises import checks
 
         verdicts = {name: getattr(checks, name).verdict for name in checks.__all__}
         parts = library()

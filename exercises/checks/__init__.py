@@ -13,10 +13,10 @@ results     checks of what a split, a score and a prediction are worth
 transfer    checks of functions that prepare a trained network for other classes
 """
 
-from helpers.checks.blocks import block_v15, convolutional_block, identity_block
-from helpers.checks.calculus import residual_jacobian, zero_last_gamma
-from helpers.checks.network import resnet50
-from helpers.checks.numbers import (
+from exercises.checks.blocks import block_v15, convolutional_block, identity_block
+from exercises.checks.calculus import residual_jacobian, zero_last_gamma
+from exercises.checks.network import resnet50
+from exercises.checks.numbers import (
     choice,
     gradient_through_blocks,
     multiply_adds_of_block,
@@ -35,7 +35,7 @@ from helpers.checks.numbers import (
     weighted_layers,
     why_deeper_is_worse,
 )
-from helpers.checks.results import (
+from exercises.checks.results import (
     better_or_luck,
     calibration_error,
     channel_weight_constant,
@@ -45,7 +45,7 @@ from helpers.checks.results import (
     ways_left,
     which_split_leaks,
 )
-from helpers.checks.transfer import freeze_all_but_head, frozen_but_worse, split_of_moles
+from exercises.checks.transfer import freeze_all_but_head, frozen_but_worse, split_of_moles
 
 __all__ = [
     "better_or_luck",

@@ -4,8 +4,15 @@ import keras
 import numpy as np
 from keras import layers
 
-from helpers.checks.numbers import choose
-from helpers.checks.verdict import FUNCTION_TODO, NotDone, call, check, require_function, untouched
+from exercises.checks.numbers import choose
+from exercises.checks.verdict import (
+    FUNCTION_TODO,
+    NotDone,
+    call,
+    check,
+    require_function,
+    untouched,
+)
 
 
 def small_network():

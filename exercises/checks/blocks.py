@@ -1,6 +1,6 @@
 """Checks of the two blocks.
 
-How a block is judged. `helpers.checks.mistakes` writes the right block as a line of text and each
+How a block is judged. `exercises.checks.mistakes` writes the right block as a line of text and each
 known mistake as an edit of that line, and computes what a line computes. Here the learner's layers
 get the weights used there (a weight's value follows from its role and shape alone); then the line
 is looked for that gives the learner's output. How the code is written, in which order the layers
@@ -20,8 +20,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from helpers.checks import mistakes
-from helpers.checks.verdict import (
+from exercises.checks import mistakes
+from exercises.checks.verdict import (
     FUNCTION_TODO,
     NotDone,
     Stopped,
