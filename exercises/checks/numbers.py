@@ -1,4 +1,4 @@
-"""Checks of numbers, shapes and choices: each typical slip leads to its own sentence."""
+"""Checks of numbers and shapes: each common mistake leads to its own sentence."""
 
 import numpy as np
 
@@ -26,29 +26,24 @@ def short(answer):
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def compare(answer, expected, slips, hint, tolerance=0):
-    """None if the number is right; the sentence of the slip that leads to it; else a hint.
+def compare(answer, expected, common_mistakes, hint, tolerance=0):
+    """None if the number is right; the sentence of the mistake that leads to it; else a hint.
 
-    slips: (wrong number, sentence) pairs. A difference up to tolerance * number counts as none.
+    common_mistakes: {sentence: the wrong number, or numbers, that this mistake leads to}.
+    A difference up to tolerance * number counts as none.
     """
     value = as_number(answer)
 
-    def near(number):
-        return abs(value - number) <= max(tolerance, 1e-9) * abs(number)
+    def near(numbers):
+        numbers = np.array(numbers, "float64")
+        return np.any(abs(value - numbers) <= max(tolerance, 1e-9) * abs(numbers))
 
     if near(expected):
         return None
-    found = [sentence for number, sentence in slips if near(number)]
+    found = [sentence for sentence, numbers in common_mistakes.items() if near(numbers)]
     if found:
         return " Or else: ".join(found[:2])
     return f"{value:,.10g} is too {'small' if value < expected else 'large'}. {hint}"
-
-
-@check("that is the number.")
-def number(answer, expected, tolerance=0, slips=None):
-    """A number of your own. slips: {typical wrong number: sentence}; tolerance is relative."""
-    slips = (slips or {}).items()
-    return compare(answer, expected, slips, "Go through the steps once more.", tolerance)
 
 
 @check("kernels, biases, and four vectors for each of the three BatchNormalizations.")
@@ -59,55 +54,34 @@ def parameters_of_identity_block(answer, filters=(64, 64, 256), kernel_size=3):
     kernels = f3 * f1 + k * k * f1 * f2 + f2 * f3
     biases = f1 + f2 + f3
     expected = kernels + 5 * biases
-    slips = [
-        (expected - biases, "The biases are missing: each convolution has one a filter."),
-        (
-            kernels + biases,
-            "The BatchNormalizations are missing: each holds four vectors, as long as its "
-            "convolution has filters.",
+    common_mistakes = {
+        "The biases are missing: each convolution has one a filter.": expected - biases,
+        "The BatchNormalizations are missing: each holds four vectors, as long as its convolution "
+        "has filters.": kernels + biases,
+        "Biases and BatchNormalizations are missing; this counts the kernels only.": kernels,
+        "Each BatchNormalization was counted with two vectors. It holds four: gamma and beta, and "
+        "the moving mean and variance, which are not trained.": kernels + 3 * biases,
+        "Biases are missing, and each BatchNormalization has four vectors, not two.": (
+            kernels + 2 * biases
         ),
-        (kernels, "Biases and BatchNormalizations are missing; this counts the kernels only."),
-        (
-            kernels + 3 * biases,
-            "Each BatchNormalization was counted with two vectors. It holds four: gamma and "
-            "beta, and the moving mean and variance, which are not trained.",
+        "The middle kernel was counted as 1x1: it has kernel_size * kernel_size "
+        "positions.": expected - (k * k - 1) * f1 * f2,
+        "The middle kernel was counted with kernel_size positions; it has kernel_size "
+        "squared.": expected - (k * k - k) * f1 * f2,
+        "All three kernels were counted as kernel_size x kernel_size; the first and the third are "
+        "1x1.": expected + (k * k - 1) * (f3 * f1 + f2 * f3),
+        "The first kernel was counted with f1 input channels. The block's input has f3.": (
+            expected - f3 * f1 + f1 * f1
         ),
-        (
-            kernels + 2 * biases,
-            "Biases are missing, and each BatchNormalization has four vectors, not two.",
+        "A projection was counted: that is the convolutional block's. The identity block's "
+        "shortcut has no parameters.": expected + f3 * f3 + 5 * f3,
+        "The third convolution is missing, with its BatchNormalization.": (
+            expected - f2 * f3 - 5 * f3
         ),
-        (
-            expected - (k * k - 1) * f1 * f2,
-            "The middle kernel was counted as 1x1: it has kernel_size * kernel_size positions.",
-        ),
-        (
-            expected - (k * k - k) * f1 * f2,
-            "The middle kernel was counted with kernel_size positions; it has kernel_size squared.",
-        ),
-        (
-            expected + (k * k - 1) * (f3 * f1 + f2 * f3),
-            "All three kernels were counted as kernel_size x kernel_size; the first and the "
-            "third are 1x1.",
-        ),
-        (
-            expected - f3 * f1 + f1 * f1,
-            "The first kernel was counted with f1 input channels. The block's input has f3.",
-        ),
-        (
-            expected + f3 * f3 + 5 * f3,
-            "A projection was counted: that is the convolutional block's. The identity "
-            "block's shortcut has no parameters.",
-        ),
-        (
-            expected - f2 * f3 - 5 * f3,
-            "The third convolution is missing, with its BatchNormalization.",
-        ),
-        (
-            expected - 4 * f3,
-            "The third BatchNormalization is missing: it has 4 * f3 parameters.",
-        ),
-    ]
-    return compare(answer, expected, slips, "Write one line a layer: kernel, bias, then 4 vectors.")
+        "The third BatchNormalization is missing: it has 4 * f3 parameters.": expected - 4 * f3,
+    }
+    hint = "Write one line a layer: kernel, bias, then 4 vectors."
+    return compare(answer, expected, common_mistakes, hint)
 
 
 @check("a 1x1 kernel, its bias, and the four vectors of its BatchNormalization.")
@@ -116,31 +90,26 @@ def parameters_of_shortcut(answer, channels=256, filters=(128, 128, 512)):
     f1, _, f3 = filters
     kernel = channels * f3
     expected = kernel + 5 * f3
-    slips = [
-        (kernel + 4 * f3, "The bias is missing: the convolution has one a filter."),
-        (kernel + f3, "The BatchNormalization is missing: it holds four vectors of f3 numbers."),
-        (kernel, "Bias and BatchNormalization are missing; this is the kernel alone."),
-        (
-            kernel + 3 * f3,
-            "The BatchNormalization was counted with two vectors. It holds four: gamma and "
-            "beta, and the moving mean and variance, which are not trained.",
+    common_mistakes = {
+        "The bias is missing: the convolution has one a filter.": kernel + 4 * f3,
+        "The BatchNormalization is missing: it holds four vectors of f3 numbers.": kernel + f3,
+        "Bias and BatchNormalization are missing; this is the kernel alone.": kernel,
+        "The BatchNormalization was counted with two vectors. It holds four: gamma and beta, and "
+        "the moving mean and variance, which are not trained.": kernel + 3 * f3,
+        "The kernel was counted as 3x3; the shortcut's is 1x1.": expected + 8 * kernel,
+        "The shortcut was given f1 filters; to be added it needs f3.": channels * f1 + 5 * f1,
+        "The shortcut was given f1 input channels. It starts at the block's input.": (
+            f1 * f3 + 5 * f3
         ),
-        (expected + 8 * kernel, "The kernel was counted as 3x3; the shortcut's is 1x1."),
-        (channels * f1 + 5 * f1, "The shortcut was given f1 filters; to be added it needs f3."),
-        (
-            f1 * f3 + 5 * f3,
-            "The shortcut was given f1 input channels. It starts at the block's input.",
+        "The shortcut was given f3 input channels. It starts at the block's input.": (
+            f3 * f3 + 5 * f3
         ),
-        (
-            f3 * f3 + 5 * f3,
-            "The shortcut was given f3 input channels. It starts at the block's input.",
+        "The kernel was divided by the strides: they save work, not parameters.": (
+            kernel / 4 + 5 * f3
         ),
-        (
-            kernel / 4 + 5 * f3,
-            "The kernel was divided by the strides: they save work, not parameters.",
-        ),
-    ]
-    return compare(answer, expected, slips, "Count a 1x1 kernel, a bias, then four vectors.")
+    }
+    hint = "Count a 1x1 kernel, a bias, then four vectors."
+    return compare(answer, expected, common_mistakes, hint)
 
 
 @check("height and width are divided by the strides, the channels become f3.")
@@ -151,9 +120,8 @@ def output_shape(answer, input_shape=(1, 56, 56, 256), filters=(128, 128, 512), 
     try:
         shape = tuple(None if size is None else int(size) for size in answer)
     except (TypeError, ValueError):
-        raise Wrong(
-            f"A shape is four whole numbers in brackets. Received: {short(answer)}"
-        ) from None
+        received = f"Received: {short(answer)}"
+        raise Wrong(f"A shape is four whole numbers in brackets. {received}") from None
     n, h, w, c = input_shape
     f1, _, f3 = filters
     small = (-(-h // strides), -(-w // strides))
@@ -198,38 +166,30 @@ def multiply_adds_of_convolution(
     kernel = kernel_size**2 * c * filters
     places = positions(input_shape, strides)
     expected = places * kernel
-    halved = [(positions(input_shape, 2) * kernel, "Nothing is halved here: the stride is 1.")]
-    slips = (halved if strides == 1 else []) + [
-        (
-            h * w * kernel,
-            "The stride is forgotten: the kernel stops at every strides-th place only.",
+    halved = {"Nothing is halved here: the stride is 1.": positions(input_shape, 2) * kernel}
+    common_mistakes = (halved if strides == 1 else {}) | {
+        "The stride is forgotten: the kernel stops at every strides-th place only.": h * w * kernel,
+        "The strides were counted in one direction; they thin out height and width.": (
+            h * w * kernel / strides
         ),
-        (
-            h * w * kernel / strides,
-            "The strides were counted in one direction; they thin out height and width.",
+        "Multiplications and additions were counted apart. Here a multiply-add counts as one.": (
+            2 * expected
         ),
-        (
-            2 * expected,
-            "Multiplications and additions were counted apart. Here a multiply-add counts as one.",
+        "That is the number of weights. Each is used once at every output position.": kernel,
+        "That is the number of parameters. Each weight is used once at every output "
+        "position.": kernel + filters,
+        "The kernel's area is forgotten: kernel_size * kernel_size.": expected / kernel_size**2,
+        "The kernel counts with its area, kernel_size * kernel_size, not its side.": (
+            expected / kernel_size
         ),
-        (kernel, "That is the number of weights. Each is used once at every output position."),
-        (
-            kernel + filters,
-            "That is the number of parameters. Each weight is used once at every output position.",
+        "The input channels are forgotten: a kernel reads all of them.": expected / c,
+        "The filters are forgotten: each of them is worked out at every position.": (
+            expected / filters
         ),
-        (expected / kernel_size**2, "The kernel's area is forgotten: kernel_size * kernel_size."),
-        (
-            expected / kernel_size,
-            "The kernel counts with its area, kernel_size * kernel_size, not its side.",
-        ),
-        (expected / c, "The input channels are forgotten: a kernel reads all of them."),
-        (
-            expected / filters,
-            "The filters are forgotten: each of them is worked out at every position.",
-        ),
-        (expected + places * filters, "The biases were counted: here they are left out."),
-    ]
-    return compare(answer, expected, slips, "Multiply output positions by the kernel's weights.")
+        "The biases were counted: here they are left out.": expected + places * filters,
+    }
+    hint = "Multiply output positions by the kernel's weights."
+    return compare(answer, expected, common_mistakes, hint)
 
 
 @check("every convolution at its own output resolution, the shortcut's among them.")
@@ -245,55 +205,41 @@ def multiply_adds_of_block(
     places = positions(input_shape, strides or 1)
     branch = first + middle + third
     expected = places * (branch + projection)
-    slips = [
-        (
-            h * w * (branch + projection),
-            "The stride is forgotten: count output positions, not the input's.",
+    common_mistakes = {
+        "The stride is forgotten: count output positions, not the input's.": (
+            h * w * (branch + projection)
         ),
-        (places * branch, "The shortcut is forgotten: its 1x1 convolution works as well."),
-        (h * w * branch, "The stride and the shortcut are forgotten."),
-        (
-            expected + (h * w - places) * first,
-            "The first convolution was counted at the input's resolution; the stride is in it "
-            'already (in "v1.5" it is not).',
+        "The shortcut is forgotten: its 1x1 convolution works as well.": places * branch,
+        "The stride and the shortcut are forgotten.": h * w * branch,
+        "The first convolution was counted at the input's resolution; the stride is in it already "
+        '(in "v1.5" it is not).': expected + (h * w - places) * first,
+        "The shortcut's convolution was counted at the input's resolution; it has the "
+        "strides.": expected + (h * w - places) * projection,
+        "Both convolutions that read x were counted at the input's resolution; count the "
+        "output's.": expected + (h * w - places) * (first + projection),
+        "The strides were counted in one direction; they thin out height and width.": (
+            h * w * (branch + projection) / (strides or 1)
         ),
-        (
-            expected + (h * w - places) * projection,
-            "The shortcut's convolution was counted at the input's resolution; it has the strides.",
+        "Multiplications and additions were counted apart. Here a multiply-add counts as one.": (
+            2 * expected
         ),
-        (
-            expected + (h * w - places) * (first + projection),
-            "Both convolutions that read x were counted at the input's resolution; count the "
-            "output's.",
+        "That is the number of weights. Each is used once at every output position.": (
+            branch + projection
         ),
-        (
-            h * w * (branch + projection) / (strides or 1),
-            "The strides were counted in one direction; they thin out height and width.",
+        "The middle kernel was counted as 1x1: it has kernel_size * kernel_size positions.": (
+            places * (first + f1 * f2 + third + projection)
         ),
-        (
-            2 * expected,
-            "Multiplications and additions were counted apart. Here a multiply-add counts as one.",
+        "The middle kernel counts with its area, kernel_size squared, not its side.": (
+            places * (first + kernel_size * f1 * f2 + third + projection)
         ),
-        (
-            branch + projection,
-            "That is the number of weights. Each is used once at every output position.",
+        "All kernels were counted with kernel_size; only the middle one is larger than 1x1.": (
+            places * (area * (first + third) + middle + projection)
         ),
-        (
-            places * (first + f1 * f2 + third + projection),
-            "The middle kernel was counted as 1x1: it has kernel_size * kernel_size positions.",
-        ),
-        (
-            places * (first + kernel_size * f1 * f2 + third + projection),
-            "The middle kernel counts with its area, kernel_size squared, not its side.",
-        ),
-        (
-            places * (area * (first + third) + middle + projection),
-            "All kernels were counted with kernel_size; only the middle one is larger than 1x1.",
-        ),
-        (places * (branch + c * f3), "A projection was counted; an identity block has none."),
-        (expected - places * third, "The third convolution is missing."),
-    ]
-    return compare(answer, expected, slips, "Write one line a convolution, the shortcut's too.")
+        "A projection was counted; an identity block has none.": places * (branch + c * f3),
+        "The third convolution is missing.": expected - places * third,
+    }
+    hint = "Write one line a convolution, the shortcut's too."
+    return compare(answer, expected, common_mistakes, hint)
 
 
 @check("each layer adds kernel_size - 1, times the strides before it.")
@@ -305,94 +251,79 @@ def receptive_field(answer, kernel_sizes=(3, 3), strides=(1, 1)):
         plain += kernel - 1
         step *= stride
         late += (kernel - 1) * step
-    slips = [
-        (
-            plain,
-            "The strides are forgotten: after a stride of 2, a step in the picture is two pixels.",
+    common_mistakes = {
+        "The strides are forgotten: after a stride of 2, a step in the picture is two "
+        "pixels.": plain,
+        "A layer's own stride was used too early: it spreads the layers after it.": late,
+        "The kernel sizes were added up. They overlap: each adds kernel_size - 1.": (
+            sum(kernel_sizes)
         ),
-        (late, "A layer's own stride was used too early: it spreads the layers after it."),
-        (
-            sum(kernel_sizes),
-            "The kernel sizes were added up. They overlap: each adds kernel_size - 1.",
-        ),
-        (
-            np.prod(kernel_sizes),
-            "The kernel sizes were multiplied. A second layer looks a little further, not at "
-            "copies.",
-        ),
-        (
-            kernel_sizes[-1],
-            "That is the last layer's own kernel, in its input. Trace it back to the picture.",
-        ),
-        (field**2, "That is the area; the side is asked for."),
-        (field - 1, "The middle pixel is missing: start from 1."),
-    ]
-    return compare(answer, field, slips, "Start from one pixel and go back, layer by layer.")
+        "The kernel sizes were multiplied. A second layer looks a little further, not at "
+        "copies.": np.prod(kernel_sizes),
+        "That is the last layer's own kernel, in its input. Trace it back to the "
+        "picture.": kernel_sizes[-1],
+        "That is the area; the side is asked for.": field**2,
+        "The middle pixel is missing: start from 1.": field - 1,
+    }
+    hint = "Start from one pixel and go back, layer by layer."
+    return compare(answer, field, common_mistakes, hint)
 
 
 @check("each block multiplies by 1 + slope, never by the slope alone.")
 def gradient_through_blocks(answer, slope=0.1, blocks=10):
     """d output / d input of residual blocks in a row, where each branch has dF/dx = slope."""
-    slips = [
-        (1, "The shortcut alone gives 1; the branches add their slope."),
-        (
-            slope**blocks,
-            "That is the plain network: slope ** blocks. A shortcut adds 1 to every factor.",
+    common_mistakes = {
+        "The shortcut alone gives 1; the branches add their slope.": 1,
+        "That is the plain network: slope ** blocks. A shortcut adds 1 to every factor.": (
+            slope**blocks
         ),
-        (
-            1 + slope**blocks,
-            "The 1 belongs to each block, inside the product: (1 + slope) for every block.",
+        "The 1 belongs to each block, inside the product: (1 + slope) for every block.": (
+            1 + slope**blocks
         ),
-        (blocks * (1 + slope), "The factors were added up. The chain rule multiplies them."),
-        (1 + blocks * slope, "The slopes were added up. The chain rule multiplies (1 + slope)."),
-        (blocks * slope, "That is the sum of the slopes. The chain rule multiplies (1 + slope)."),
-        (1 + slope, "That is one block; there are more in the row."),
-    ]
+        "The factors were added up. The chain rule multiplies them.": blocks * (1 + slope),
+        "The slopes were added up. The chain rule multiplies (1 + slope).": 1 + blocks * slope,
+        "That is the sum of the slopes. The chain rule multiplies (1 + slope).": blocks * slope,
+        "That is one block; there are more in the row.": 1 + slope,
+    }
     hint = "Write the factor of one block, then of two."
-    return compare(answer, (1 + slope) ** blocks, slips, hint, tolerance=0.01)
+    return compare(answer, (1 + slope) ** blocks, common_mistakes, hint, tolerance=0.01)
 
 
 @check("of strides * strides pixels only one is read, by branch and shortcut alike.")
 def unread_pixels(answer, strides=2):
     """Share of input pixels that cannot change a convolutional block's output."""
     expected = 1 - 1 / strides**2
-    slips = [
-        (1 / strides**2, "That is the share of pixels that are read; the others are asked for."),
-        (1 - 1 / strides, "That holds in one direction; strides skip rows and columns."),
-        (
-            0,
-            'Every pixel would be read with the stride in the 3x3 convolution ("v1.5"), or at '
-            "strides=1. Here both 1x1 convolutions skip.",
-        ),
-        (100 * expected, "Give a share between 0 and 1, not per cent."),
-    ]
+    common_mistakes = {
+        "That is the share of pixels that are read; the others are asked for.": 1 / strides**2,
+        "That holds in one direction; strides skip rows and columns.": 1 - 1 / strides,
+        'Every pixel would be read with the stride in the 3x3 convolution ("v1.5"), or at '
+        "strides=1. Here both 1x1 convolutions skip.": 0,
+        "Give a share between 0 and 1, not per cent.": 100 * expected,
+    }
     hint = "Count the positions where the gradient is 0 in all channels, and divide by all."
-    return compare(answer, expected, slips, hint, tolerance=0.001)
+    return compare(answer, expected, common_mistakes, hint, tolerance=0.001)
 
 
 @check("one convolution, sixteen blocks of three, one dense layer.")
 def weighted_layers(answer):
     """The layers that the name ResNet-50 counts. Source: Table 1."""
-    slips = [
-        (54, "54 counts the four projections; they lie beside the path and are left out."),
-        (53, "53 is every convolution. Leave the four projections out, count the dense layer."),
-        (49, "49 is the convolutions on the path; the dense layer at the end has weights too."),
-        (
-            48,
-            "48 is the convolutions of the sixteen blocks. The first one and the dense layer "
-            "count.",
-        ),
-        (51, "51 counts a pooling layer as well; it has no weights."),
-        (52, "52 counts both pooling layers as well; they have no weights."),
-        (107, "107 counts BatchNormalization as well (and the projections); it is not counted."),
-        (106, "106 counts BatchNormalization and the projections, but not the dense layer."),
-        (99, "99 counts BatchNormalization as well; it is not counted."),
-        (16, "16 is the number of blocks; each has three convolutions on its path."),
-        (17, "17 counts each block as one layer; each has three convolutions on its path."),
-        (18, "18 counts each block as one layer; each has three convolutions on its path."),
-    ]
+    common_mistakes = {
+        "54 counts the four projections; they lie beside the path and are left out.": 54,
+        "53 is every convolution. Leave the four projections out, count the dense layer.": 53,
+        "49 is the convolutions on the path; the dense layer at the end has weights too.": 49,
+        "48 is the convolutions of the sixteen blocks. The first one and the dense layer "
+        "count.": 48,
+        "51 counts a pooling layer as well; it has no weights.": 51,
+        "52 counts both pooling layers as well; they have no weights.": 52,
+        "107 counts BatchNormalization as well (and the projections); it is not counted.": 107,
+        "106 counts BatchNormalization and the projections, but not the dense layer.": 106,
+        "99 counts BatchNormalization as well; it is not counted.": 99,
+        "16 is the number of blocks; each has three convolutions on its path.": 16,
+        "17 counts each block as one layer; each has three convolutions on its path.": 17,
+        "18 counts each block as one layer; each has three convolutions on its path.": 18,
+    }
     hint = "Count convolutions along the path, without shortcuts, and the dense layer."
-    return compare(answer, 50, slips, hint)
+    return compare(answer, 50, common_mistakes, hint)
 
 
 # Channels that are normalised: the filters of the 53 convolutions, summed. One bias each as well.
@@ -405,38 +336,30 @@ def non_trainable_parameters(answer):
     """The parameters of ResNet50 that gradient descent leaves alone."""
     projected = 256 + 512 + 1024 + 2048  # channels of the four projections
     everywhere = 3 * 256 + 4 * 512 + 6 * 1024 + 3 * 2048  # if each block had one
-    slips = [
-        (
-            2 * (NORMALISED - projected),
-            "The projections are missing: the first block of each stage has one, with f3 channels.",
+    common_mistakes = {
+        "The projections are missing: the first block of each stage has one, with f3 channels.": (
+            2 * (NORMALISED - projected)
         ),
-        (2 * (NORMALISED - 64), "The stem is missing: its convolution makes 64 channels."),
-        (
-            2 * (NORMALISED - projected + everywhere),
-            "Every block was given a projection; only the first block of a stage has one.",
+        "The stem is missing: its convolution makes 64 channels.": 2 * (NORMALISED - 64),
+        "Every block was given a projection; only the first block of a stage has one.": (
+            2 * (NORMALISED - projected + everywhere)
         ),
-        (
-            4 * NORMALISED,
-            "That is all four vectors of every BatchNormalization; gamma and beta are trained.",
+        "That is all four vectors of every BatchNormalization; gamma and beta are trained.": (
+            4 * NORMALISED
         ),
-        (NORMALISED, "That is one vector of every BatchNormalization; two are not trained."),
-        (
-            0,
-            "Nothing is frozen here, but each BatchNormalization keeps two vectors that are "
-            "measured, not trained.",
+        "That is one vector of every BatchNormalization; two are not trained.": NORMALISED,
+        "Nothing is frozen here, but each BatchNormalization keeps two vectors that are measured, "
+        "not trained.": 0,
+        "That is the number of BatchNormalization layers; count what they hold.": 53,
+        "Those are the trainable parameters (6 classes); the others are asked for.": (
+            WITHOUT_HEAD + 6 * 2049 - 2 * NORMALISED
         ),
-        (53, "That is the number of BatchNormalization layers; count what they hold."),
-        (
-            WITHOUT_HEAD + 6 * 2049 - 2 * NORMALISED,
-            "Those are the trainable parameters (6 classes); the others are asked for.",
+        "Those are the trainable parameters (101 classes); the others are asked for.": (
+            WITHOUT_HEAD + 101 * 2049 - 2 * NORMALISED
         ),
-        (
-            WITHOUT_HEAD + 101 * 2049 - 2 * NORMALISED,
-            "Those are the trainable parameters (101 classes); the others are asked for.",
-        ),
-    ]
+    }
     hint = "Which vectors of a BatchNormalization does no gradient reach? Sum their lengths."
-    return compare(answer, 2 * NORMALISED, slips, hint)
+    return compare(answer, 2 * NORMALISED, common_mistakes, hint)
 
 
 @check("the blocks and the first layers, and 2,049 for each class.")
@@ -444,120 +367,42 @@ def parameters_of_resnet50(answer, classes=6):
     """All parameters of ResNet50 with this many classes, trainable or not."""
     expected = WITHOUT_HEAD + 2049 * classes
     six = WITHOUT_HEAD + 2049 * 6
-    from_six = [
-        (expected - (classes - 6), "The bias is missing: one number for each new class."),
-        (six + 2049 * classes, "The six classes are counted twice: only classes - 6 are new."),
-        (six, "That is the network for six classes."),
-    ]
-    slips = (from_six if classes != 6 else []) + [
-        (expected - classes, "The bias of the last layer is missing: one number a class."),
-        (WITHOUT_HEAD, "The last layer is missing: this is the network without its head."),
-        (
-            expected - 2 * NORMALISED,
-            "Those are the trainable ones; the moving means and variances count too.",
+    from_six = {
+        "The bias is missing: one number for each new class.": expected - (classes - 6),
+        "The six classes are counted twice: only classes - 6 are new.": six + 2049 * classes,
+        "That is the network for six classes.": six,
+    }
+    common_mistakes = (from_six if classes != 6 else {}) | {
+        "The bias of the last layer is missing: one number a class.": expected - classes,
+        "The last layer is missing: this is the network without its head.": WITHOUT_HEAD,
+        "Those are the trainable ones; the moving means and variances count too.": (
+            expected - 2 * NORMALISED
         ),
-        (
-            expected - 4 * NORMALISED,
-            "BatchNormalization is missing: four vectors after each convolution.",
+        "BatchNormalization is missing: four vectors after each convolution.": (
+            expected - 4 * NORMALISED
         ),
-        (expected - NORMALISED, "The convolutions' biases are missing."),
-        (expected - 5 * NORMALISED, "Biases and BatchNormalization are missing."),
-        (
-            WITHOUT_HEAD + 2_049_000,
-            "That is the network with 1,000 classes; look at the last layer.",
+        "The convolutions' biases are missing.": expected - NORMALISED,
+        "Biases and BatchNormalization are missing.": expected - 5 * NORMALISED,
+        "That is the network with 1,000 classes; look at the last layer.": WITHOUT_HEAD + 2_049_000,
+        "The last layer was given 2,048 more parameters: its bias has one number a class.": (
+            expected + 2048
         ),
-        (
-            expected + 2048,
-            "The last layer was given 2,048 more parameters: its bias has one number a class.",
-        ),
-    ]
+    }
     hint = "Sum the stages, then add the last layer's: 2048 inputs, one output a class."
-    return compare(answer, expected, slips, hint)
+    return compare(answer, expected, common_mistakes, hint)
 
 
 @check("2,048 weights and one bias for each class.")
 def parameters_of_head(answer, classes=6):
     """The parameters of the last, dense layer."""
-    slips = [
-        (2048 * classes, "The bias is missing: one number a class."),
-        (classes, "That is the bias alone."),
-        (2048 * classes + 1, "The bias has one number a class, not one in all."),
-        (
-            4 * 2048 * classes + classes,
-            "That is a head on the flattened 2x2 map; the average over the map leaves 2,048 "
-            "numbers.",
+    common_mistakes = {
+        "The bias is missing: one number a class.": 2048 * classes,
+        "That is the bias alone.": classes,
+        "The bias has one number a class, not one in all.": 2048 * classes + 1,
+        "That is a head on the flattened 2x2 map; the average over the map leaves 2,048 numbers.": (
+            4 * 2048 * classes + classes
         ),
-        (2048 * classes + 2048, "The bias was counted once an input; it has one number a class."),
-    ]
-    return compare(answer, 2049 * classes, slips, "2048 inputs, one output a class, and a bias.")
-
-
-# ---------------------------------------------------------------- one of several
-
-
-@check("that is the one.")
-def choice(answer, right, options):
-    """A question with letters. options: {letter: why it is wrong}; `right` needs no sentence."""
-    return choose(answer, right, options)
-
-
-def choose(answer, right, options):
-    """None if the answer is `right`, else the sentence of the option that was chosen."""
-    if answer is None or answer is ...:
-        raise NotDone(VALUE_TODO)
-    letter = str(answer).strip().strip(").(").lower()
-    if letter == right:
-        return None
-    letters = sorted({*options, right})
-    return options.get(letter, f"Choose one of {', '.join(letters)}. Received: {short(answer)}")
-
-
-@check("more layers, higher training error: the optimiser does not find the identity by itself.")
-def why_deeper_is_worse(answer):
-    """Why a deeper plain network is worse: a, b or c. Source: sections 1 and 4.1."""
-    options = {
-        "a": "A network that overfits has a low training error. Here the training error is higher.",
-        "b": "With BatchNormalization the gradients of the early layers are not small: look at "
-        "the curves once more. The paper's section 4.1 says so too.",
+        "The bias was counted once an input; it has one number a class.": 2048 * classes + 2048,
     }
-    return choose(answer, "c", options)
-
-
-def stage_name(answer):
-    """The stage meant by "conv5", "stage 5", "conv5_x" or 5."""
-    if answer is None or answer is ...:
-        raise NotDone(VALUE_TODO)
-    digits = "".join(filter(str.isdigit, str(answer)))
-    if digits not in tuple("12345"):
-        raise Wrong(f"Give the name of a stage, such as conv2. Received: {short(answer)}")
-    return f"conv{digits}"
-
-
-@check("conv5 is the widest, and kernels grow with the square of the width.")
-def stage_with_most_parameters(answer):
-    """The stage of ResNet-50 that holds most parameters."""
-    options = {
-        "conv1": "conv1 is one convolution on three channels: it has the fewest parameters.",
-        "conv2": "conv2 has the largest pictures but the narrowest kernels: pictures cost work, "
-        "not parameters.",
-        "conv3": "conv3 has four blocks, but its kernels are narrow: double width, four times the "
-        "parameters.",
-        "conv4": "conv4 has the most blocks, six; conv5's three are twice as wide, so each holds "
-        "four times as many.",
-    }
-    return choose(stage_name(answer), "conv5", options)
-
-
-@check("a block costs about the same in every stage, and conv4 has the most blocks.")
-def stage_with_most_multiply_adds(answer):
-    """The stage of ResNet-50 that takes most multiply-adds."""
-    options = {
-        "conv1": "conv1 has large pictures, but it is one convolution on three channels.",
-        "conv2": "conv2 has the largest pictures, but narrow kernels: half the side and double "
-        "width cost the same. What is left is the number of blocks.",
-        "conv3": "conv3 has four blocks; a block costs about the same everywhere, and another "
-        "stage has more of them.",
-        "conv5": "conv5 holds the most parameters, but each is used at few positions, and it has "
-        "three blocks only.",
-    }
-    return choose(stage_name(answer), "conv4", options)
+    hint = "2048 inputs, one output a class, and a bias."
+    return compare(answer, 2049 * classes, common_mistakes, hint)
