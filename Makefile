@@ -3,7 +3,7 @@
 # make lab    set up, open the notebooks in JupyterLab
 #
 # make student           writes build/student: the notebooks without solutions, to hand out
-# make mark FOLDER=...   checks the notebooks that were handed in (notebooks/TEACHING.md)
+# make mark FOLDER=...   checks the notebooks that were handed in (exercises/TEACHING.md)
 #
 # make test VERSIONS=newest   the same with the newest releases of all packages
 # make test VERSIONS=colab    the same with Colab's, the oldest that we support
@@ -44,10 +44,10 @@ lab-check: $(VENV)/ready
 	LAB_CHECK=1 $(BIN)/python -m pytest -q tests/test_jupyterlab.py
 
 student: $(VENV)/ready
-	$(BIN)/python -m helpers.classroom student
+	$(BIN)/python -m exercises.classroom student
 
 mark: $(VENV)/ready
-	$(BIN)/python -m helpers.classroom mark "$(FOLDER)"
+	$(BIN)/python -m exercises.classroom mark "$(FOLDER)"
 
 # Runs every notebook from top to bottom and stores what it printed. Without that variable the
 # kernel would store TensorFlow's log lines, which nbval does not see when it compares.

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from address import address
 
-from helpers.handin import names
+from exercises.submission import names
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 from keras import layers
 
-from helpers.checks import mistakes
-from helpers.checks.blocks import same
-from helpers.checks.verdict import (
+from exercises.checks import mistakes
+from exercises.checks.blocks import same
+from exercises.checks.verdict import (
     FUNCTION_TODO,
     NotDone,
     call,
@@ -84,15 +84,31 @@ def watch_convolutions(model, x):
 
 def stage_mistake(seen, expected):
     """The first stage whose convolutions differ, and how; None if all are right."""
-    if not seen or seen[0][:3] != expected["conv1"][0][:3]:
+    return (
+        first_convolution_mistake(seen, expected["conv1"][0])
+        or size_mistake(seen[1:], expected)
+        or count_mistake(Counter(seen), expected)
+    )
+
+
+def first_convolution_mistake(seen, expected):
+    """What is wrong with the convolution before the first stage; None if nothing is."""
+    if not seen or seen[0][:3] != expected[:3]:
         first = f"{seen[0][0]}x{seen[0][0]} with {seen[0][2]} filters" if seen else "missing"
         return f"conv1: the first convolution is {first}; it should be 7x7 with 64 filters."
-    if seen[0][3:] != expected["conv1"][0][3:]:
+    if seen[0][3:] != expected[3:]:
         return (
             "conv1: the first convolution does not have stride 2; it should halve height and width."
         )
-    # Every block has one 3x3 convolution: their widths and sizes show the stages.
-    rest = [conv for conv in seen[1:] if conv[0] > 1]
+    return None
+
+
+def size_mistake(seen, expected):
+    """The first stage of another width, depth or size of its maps; None if all are right.
+
+    Every block has one 3x3 convolution: their widths and sizes show the stages.
+    """
+    rest = [conv for conv in seen if conv[0] > 1]
     for name, (filters, blocks, _) in STAGES.items():
         if not rest:
             return f"{name} is missing: the network ends before it."
@@ -118,7 +134,14 @@ def stage_mistake(seen, expected):
         rest = rest[count:]
     if rest:
         return f"After conv5 comes another stage, with {rest[0][2]} filters: remove it."
-    have = Counter(seen)
+    return None
+
+
+def count_mistake(have, expected):
+    """The first stage with too many or too few of some convolution; None if all are right.
+
+    have: how many convolutions there are of each (kernel, channels in, filters, height, width).
+    """
     for name, convolutions in expected.items():
         should = Counter(convolutions)
         projection = convolutions[0]
@@ -144,13 +167,13 @@ def stage_mistake(seen, expected):
     return None
 
 
-def compute(line, x, classes, bodies):
+def compute(line, x, classes, cache):
     """(output, weights) of ResNet-50 with the first and the last layers of `line`.
 
-    bodies: what has come out of the stages so far, for each way to begin.
+    cache: {first layers: what comes out of the last stage}, filled here.
     """
     stem, head = line.split(" | ")
-    if stem not in bodies:
+    if stem not in cache:
         y, used = mistakes.walk(stem, x, {}, False, {})
         weights = Counter((role, shape) for (_, role), shape in used.items())
         for filters, blocks, strides in STAGES.values():
@@ -159,8 +182,8 @@ def compute(line, x, classes, bodies):
                 block = mistakes.IDENTITY if number else mistakes.CONVOLUTIONAL
                 y, needs = mistakes.compute(block, y, sizes)
                 weights.update(needs)
-        bodies[stem] = y, weights
-    y, weights = bodies[stem]
+        cache[stem] = y, weights
+    y, weights = cache[stem]
     y, used = mistakes.walk(head, y, {"classes": classes}, False, {})
     return y, weights + Counter((role, shape) for (_, role), shape in used.items())
 
@@ -211,12 +234,12 @@ def network_mistake(model, shape, classes):
     output, seen = watch_convolutions(model, x)
     if wrong := stage_mistake(seen, expected_convolutions(*shape[:2])):
         return wrong
-    bodies = {}
-    right, right_weights = compute(NETWORK, x, classes, bodies)
+    cache = {}
+    right, right_weights = compute(NETWORK, x, classes, cache)
     if weights == right_weights and same(right, output):
         return None
     for edits, sentence in NETWORK_MISTAKES.items():
-        wrong, wrong_weights = compute(mistakes.edited(NETWORK, edits), x, classes, bodies)
+        wrong, wrong_weights = compute(mistakes.edited(NETWORK, edits), x, classes, cache)
         if weights == wrong_weights and same(wrong, output):
             return sentence
     have, should = (Counter(role for role, _ in w.elements()) for w in (weights, right_weights))

@@ -1,6 +1,6 @@
 """Checks of the two blocks.
 
-How a block is judged. `helpers.checks.mistakes` writes the right block as a line of text and each
+How a block is judged. `exercises.checks.mistakes` writes the right block as a line of text and each
 known mistake as an edit of that line, and computes what a line computes. Here the learner's layers
 get the weights used there (a weight's value follows from its role and shape alone); then the line
 is looked for that gives the learner's output. How the code is written, in which order the layers
@@ -20,16 +20,16 @@ import keras
 import numpy as np
 from keras import layers
 
-from helpers.checks import mistakes
-from helpers.checks.verdict import (
+from exercises.checks import mistakes
+from exercises.checks.verdict import (
     FUNCTION_TODO,
     NotDone,
     Stopped,
     Wrong,
     call,
     check,
+    describe_error,
     require_function,
-    said,
 )
 
 # Settings in which a block is tried: input shape, filters, kernel size, strides. The first one has
@@ -69,7 +69,8 @@ def build(block, shape, filters, quiet=True, **options):
     except ValueError as error:
         if "unique" in str(error):
             raise Wrong(
-                f"Two layers of your block have the same name; give each its own. {said(error)}"
+                "Two layers of your block have the same name; give each its own. "
+                + describe_error(error)
             ) from None
         raise Wrong("The tensor that your function returns is not made from its input x.") from None
 
@@ -109,8 +110,8 @@ def observe(block, setting, quiet=True):
 
 
 @functools.cache
-def memory(setting, training):
-    """What has been computed in this setting: the same for every learner's block."""
+def cache(setting, training):
+    """Results in this setting so far: they are the same for every learner's block."""
     return {}
 
 
@@ -120,7 +121,7 @@ def compute(line, setting, training=False):
     sizes = dict(zip(("f1", "f2", "f3"), filters, strict=True))
     sizes |= {"k": kernel_size, "s": strides[0] if strides else 1, "c": shape[-1]}
     x = picture(shape)
-    return mistakes.compute(line, x, sizes, training, memory(setting, training))
+    return mistakes.compute(line, x, sizes, training, cache(setting, training))
 
 
 def agrees(line, setting, seen):
@@ -139,7 +140,7 @@ def same(a, b):
     return a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-3 * np.abs(a).max())
 
 
-def find_mistake(block, line, table, settings):
+def find_mistake(block, line, common_mistakes, settings):
     """None if `block` does what `line` says, else what is wrong. Raises Wrong or NotDone."""
     first, *others = settings
     seen, stopped = {}, None
@@ -157,7 +158,8 @@ def find_mistake(block, line, table, settings):
     tried = settings if stopped else [first]
     roles = Counter(role for role, _ in next(iter(seen.values()))[0].elements())
     for wrong, sentence in itertools.chain(
-        mistakes.wrong_lines(line, table), mistakes.doubly_wrong_lines(line, table)
+        mistakes.wrong_lines(line, common_mistakes),
+        mistakes.doubly_wrong_lines(line, common_mistakes),
     ):
         if mistakes.layer_counts(wrong) == (roles["kernel"], roles["gamma"]) and all(
             agrees(wrong, s, seen[s]) if s in seen else compute(wrong, s) is None for s in tried
@@ -258,11 +260,11 @@ def identity_block(block):
     return default_mistake(block, kernel_size=3) or twice_mistake(block, 4)
 
 
-def projecting_block(block, line, table):
+def projecting_block(block, line, common_mistakes):
     """What is wrong with a block with a projection; None if nothing is. Raises Wrong, NotDone."""
     example = "block(x, filters, kernel_size=3, strides=2)"
     require_function(block, example, None, None, kernel_size=3, strides=2)
-    wrong = find_mistake(block, line, table, CONVOLUTIONAL_SETTINGS)
+    wrong = find_mistake(block, line, common_mistakes, CONVOLUTIONAL_SETTINGS)
     if wrong:
         return wrong
     setting = ((8, 6, 5), (3, 4, 5), 5, 1)  # here x could be added as it is

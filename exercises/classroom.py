@@ -1,12 +1,14 @@
 """For teachers: the student edition of the notebooks, and marks for those handed in.
 
-python -m helpers.classroom student          writes build/student
-python -m helpers.classroom mark FOLDER      checks the hand-ins in FOLDER
+python -m exercises.classroom student          writes build/student
+python -m exercises.classroom mark FOLDER      checks the submissions in FOLDER
 """
 
 import argparse
 import contextlib
 import csv
+import functools
+import itertools
 import json
 import os
 import re
@@ -30,7 +32,9 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from helpers import UserError, checks, handin
+from exercises import submission
+from exercises.checks import CHECKS
+from helpers import UserError
 from helpers.data import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -38,6 +42,12 @@ STUDENT = ROOT / "build" / "student"
 COLUMNS = ("student", "notebook", "exercise", "verdict", "sentence", "file")
 START = 300  # seconds that a process may take to start, on a busy machine
 UNTOUCHED = "The cell is as it was handed out."
+GUARDS = (  # the only place that says it; `mark --help` prints it
+    "What marking guards against: accidents. An answer that hangs, crashes, leaves Python, fills "
+    "the memory or spoils other cells costs only itself, and one that replaces a check or a "
+    "function of a library, or prints a verdict of its own, earns nothing. It does not guard "
+    "against attacks: the code runs with your rights, so mark strangers' work in a container."
+)
 BADGE = re.compile(r"^\[!\[Open in Colab\].*\n\n?", re.MULTILINE)
 READ_ME = """# ResNet-50, built by you: exercises
 
@@ -73,8 +83,8 @@ def write_student_edition(folder=STUDENT):
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         edition = student_edition(nbformat.read(path, as_version=4))
         nbformat.write(edition, folder / "notebooks" / path.name)
-    unneeded = shutil.ignore_patterns("__pycache__", "my-*")
-    for name in ("helpers", "images", "models"):
+    unneeded = shutil.ignore_patterns("__pycache__", "my-*", "TEACHING.md")
+    for name in ("exercises", "helpers", "images", "models"):
         shutil.copytree(ROOT / name, folder / name, ignore=unneeded)
     for name in ("requirements.txt", "environment.yml", "LICENSE"):
         shutil.copy(ROOT / name, folder)
@@ -86,43 +96,43 @@ def write_student_edition(folder=STUDENT):
 
 
 def exercises(path):
-    """The exercises of one of the series' notebooks, and its other code cells: (list, sources).
-
-    What a check is told besides the answer comes from here, never from a hand-in.
-    """
+    """The exercises of one of the series' notebooks, and its other code cells: (list, sources)."""
     found, given = [], []
-    cells = nbformat.read(path, as_version=4).cells
-    for before, cell in zip([None, *cells], cells, strict=False):
+    for heading, cell in itertools.pairwise(nbformat.read(path, as_version=4).cells):
         tags = cell.metadata.get("tags", [])
         if "exercise" in tags:
-            space = {"checks": MagicMock()}
-            exec(cell.source, space)
-            calls = handin.check_calls(cell.source)
-            first = [eval(arguments[0], space) for _, arguments, _ in calls]
-            judges = [
-                judge_of(name, [eval(code, space) for code in arguments[1:]], about, space)
-                for name, arguments, about in calls
-            ]
-            found.append(
-                {
-                    "number": int(re.match(r"### Exercise (\d+)\.", before.source)[1]),
-                    "id": cell.id,
-                    "stub": cell.source,
-                    "given": len(given),
-                    "calls": [(name, arguments[0]) for name, arguments, _ in calls],
-                    "function": callable(first[0]),
-                    "judges": judges,
-                }
-            )
+            found.append(read_exercise(cell, heading) | {"given": len(given)})
         elif cell.cell_type == "code" and "solution" not in tags:
             given.append(cell.source)
     return found, given
 
 
-def judge_of(name, rest, about, space):
-    """The verdict of one call: answer -> (status, sentence)."""
-    about = {word: eval(code, space) for word, code in about.items()}
-    return lambda answer: getattr(checks, name).verdict(answer, *rest, **about)
+def read_exercise(cell, heading):
+    """What marking has to know of one exercise, from its cell as it was handed out.
+
+    What a check is told besides the answer comes from here, never from a submission.
+    """
+    space = {"checks": MagicMock()}
+    exec(cell.source, space)
+    calls = submission.check_calls(cell.source)
+    judges = []
+    for name, (_, *rest), keywords in calls:
+        rest = [eval(code, space) for code in rest]
+        keywords = {word: eval(code, space) for word, code in keywords.items()}
+        judges.append(functools.partial(judge, name, rest, keywords))
+    return {
+        "number": int(re.match(r"### Exercise (\d+)\.", heading.source)[1]),
+        "id": cell.id,
+        "stub": cell.source,
+        "calls": [(name, answer) for name, (answer, *_), _ in calls],
+        "function": callable(eval(calls[0][1][0], space)),
+        "judges": judges,
+    }
+
+
+def judge(name, rest, keywords, answer):
+    """(status, sentence) of one call of a check."""
+    return CHECKS[name].verdict(answer, *rest, **keywords)
 
 
 def together(verdicts):
@@ -134,7 +144,7 @@ def together(verdicts):
 
 
 def read_cells(path):
-    """The cells of a hand-in: [(id, whether it is code, source)]. Raises UserError."""
+    """The cells of a submission: [(id, whether it is code, source)]. Raises UserError."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8-sig"))["cells"]
         found = []
@@ -148,12 +158,12 @@ def read_cells(path):
     except RecursionError:
         raise UserError("This file is not a notebook.") from None
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-        raise UserError(f"This file is not a whole notebook ({said}).") from None
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"This file is not a whole notebook ({reason}).") from None
 
 
 def find_answer(cells, exercise, others):
-    """Where the exercise's answer is in a hand-in: the place of a code cell, or None.
+    """Where the exercise's answer is in a submission: the place of a code cell, or None.
 
     It lies behind the exercise's heading or has the id of the exercise's cell; of several cells
     that call the check, the last one that was changed. others: the ids of the other exercises.
@@ -178,8 +188,8 @@ def find_answer(cells, exercise, others):
 # ---------------------------------------------------------------- marking
 
 
-def mark_hand_in(cells, asked, given, seconds):
-    """{exercise number: (status, sentence)} of one hand-in."""
+def mark_submission(cells, asked, given, seconds):
+    """{exercise number: (status, sentence)} of one submission."""
     found, todo = {}, []
     own = [source if is_code else "" for _, is_code, source in cells]
     for exercise in asked:
@@ -199,9 +209,6 @@ def mark_hand_in(cells, asked, given, seconds):
     return found
 
 
-running = set()  # the processes that are at work
-
-
 def stop(process):
     """Ends a process, with those that it has started where the system can tell."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -212,16 +219,37 @@ def stop(process):
 
 
 def run_answers(todo, given, own, seconds):
-    """Yields the verdicts of a hand-in's answers, from one process, until an answer stops it."""
+    """Yields the verdicts of a submission's answers, from one process, until one stops it."""
     token = secrets.token_hex()
     parts = ("number", "given", "cell", "calls", "function")
-    limit = int(START + seconds * len(todo))
-    job = {"token": token, "given": given, "own": own, "seconds": limit}
-    job["exercises"] = [{part: exercise[part] for part in parts} for exercise in todo]
+    job = {
+        "token": token,
+        "given": given,
+        "own": own,
+        "seconds": int(START + seconds * len(todo)),
+        "exercises": [{part: exercise[part] for part in parts} for exercise in todo],
+    }
+    with started_process() as process:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(job).encode())
+            process.stdin.close()
+        if "ready" not in next_line(process, [token, 0], START):
+            yield from [("not done", "Could not be checked: Python did not start.")] * len(todo)
+            return
+        for exercise in todo:
+            line = next_line(process, [token, exercise["number"]], seconds)
+            yield verdict_of(line, exercise, process, seconds)
+            if not line or line.keys() & {"late", "nonsense"}:
+                return
+
+
+@contextlib.contextmanager
+def started_process():
+    """A process that runs submission.py in an empty folder, ended on the way out."""
     quiet = {"MPLBACKEND": "agg", "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         process = subprocess.Popen(
-            [sys.executable, "-P", handin.__file__],
+            [sys.executable, "-P", submission.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -229,30 +257,23 @@ def run_answers(todo, given, own, seconds):
             env=os.environ | quiet,
             start_new_session=True,
         )
-        running.add(process)
         try:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(json.dumps(job).encode())
-                process.stdin.close()
-            if "ready" not in (line := next_line(process, [token, 0], START)):
-                yield from [("not done", "Could not be checked: Python did not start.")] * len(todo)
-                return
-            for exercise in todo:
-                line = next_line(process, [token, exercise["number"]], seconds)
-                yield verdict_of(line, exercise, process, seconds)
-                if not line or line.keys() & {"late", "nonsense"}:
-                    return
+            yield process
         finally:
             stop(process)
             process.wait()
             process.stdout.close()
-            running.discard(process)
 
 
 def next_line(process, signed, seconds):
     """What the process says next, as a dictionary; empty if it has ended."""
     late = threading.Event()
-    timer = threading.Timer(seconds, lambda: (late.set(), stop(process)))
+
+    def give_up():
+        late.set()
+        stop(process)
+
+    timer = threading.Timer(seconds, give_up)
     timer.start()
     line = process.stdout.readline(10**6)
     timer.cancel()
@@ -273,7 +294,8 @@ def verdict_of(line, exercise, process, seconds):
         return together(line["verdicts"])
     if "values" in line:
         values = map(dots, line["values"])
-        return together([j(v) for j, v in zip(exercise["judges"], values, strict=True)])
+        pairs = zip(exercise["judges"], values, strict=True)
+        return together([verdict_on(value) for verdict_on, value in pairs])
     if "late" in line:
         return "wrong", f"The answer was stopped: it took more than {seconds:g} seconds."
     if "nonsense" in line:
@@ -290,7 +312,7 @@ def dots(value):
     return ... if value == "..." else value
 
 
-def hand_ins(folder, stems):
+def submissions(folder, stems):
     """[(student, notebook, path)] of the files in a folder, and those whose name tells nothing."""
     found, left_out = [], []
     for path in sorted(folder.rglob("*")):
@@ -298,17 +320,24 @@ def hand_ins(folder, stems):
         if any(part.startswith((".", "__")) for part in inside) or not path.is_file():
             continue
         stem = next((stem for stem in stems if stem in path.name.lower()), None)
-        if stem is None:
-            left_out += [path] * (path.suffix == ".ipynb")
-            continue
-        rest = path.stem.lower().partition(stem)
-        start = len(rest[0])
-        rest = path.stem[:start], path.stem[start + len(stem) :]
-        student = " ".join(filter(None, (part.strip(" _-.()") for part in rest))) or "(no name)"
-        if len(inside) > 1:  # Moodle: "Ada Lovelace_1234_assignsubmission_file"
-            student = re.sub(r"_\d+_assignsubmission_.*", "", inside[0])
-        found.append((student, stem, path))
+        if stem:
+            found.append((student_name(inside, stem), stem, path))
+        elif path.suffix == ".ipynb":
+            left_out.append(path)
     return sorted(found), left_out
+
+
+def student_name(inside, stem):
+    """The student whose file this is: the folder it lies in, else what its name has besides stem.
+
+    inside: the parts of its path, from the folder of submissions on.
+    """
+    if len(inside) > 1:  # Moodle: "Ada Lovelace_1234_assignsubmission_file"
+        return re.sub(r"_\d+_assignsubmission_.*", "", inside[0])
+    name = Path(inside[0]).stem
+    start = name.lower().index(stem)
+    rest = [part.strip(" _-.()") for part in (name[:start], name[start + len(stem) :])]
+    return " ".join(part for part in rest if part) or "(no name)"
 
 
 def clean(text):
@@ -318,36 +347,45 @@ def clean(text):
 
 
 def mark(folder, seconds=60, jobs=None):
-    """The table of a folder of hand-ins: a list of rows, one an exercise. Raises UserError."""
+    """The table of a folder of submissions: a list of rows, one an exercise. Raises UserError."""
     if not folder.is_dir():
-        raise UserError(f"There is no folder {folder}: give the one with the hand-ins.")
+        raise UserError(f"There is no folder {folder}: give the one with the submissions.")
     series = {path.stem.lower(): exercises(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
-    found, left_out = hand_ins(folder, series)
+    found, left_out = submissions(folder, series)
     console = Console(stderr=True)
     for path in left_out:
         console.print(clean(f"Left out, named like no notebook: {path}"), markup=False)
     if not found:
         names = f"a file is named like its notebook, such as {next(iter(series))}_ada.ipynb"
-        raise UserError(f"{folder} holds no hand-ins: {names}.")
+        raise UserError(f"{folder} holds no submissions: {names}.")
 
-    def rows(hand_in):
-        student, notebook, path = hand_in
-        asked, given = series[notebook]
-        try:
-            verdicts = mark_hand_in(read_cells(path), asked, given, seconds)
-        except UserError as error:
-            verdicts = {"all": ("not done", str(error))}
-        where = str(path.relative_to(folder))
-        return [
-            dict(
-                zip(COLUMNS, map(clean, (student, notebook, str(n), *verdict, where)), strict=True)
-            )
-            for n, verdict in sorted(verdicts.items())
-        ]
+    def rows_of(one):
+        student, notebook, path = one
+        verdicts = verdicts_of(path, *series[notebook], seconds)
+        file = str(path.relative_to(folder))
+        return [row(student, notebook, *verdict, file) for verdict in verdicts]
 
+    table = []
     with ThreadPoolExecutor(jobs or max(1, (os.cpu_count() or 1) // 2)) as pool:
-        each = track(pool.map(rows, found), "Checking", len(found), console=console, transient=True)
-        return [row for some in each for row in some]
+        done = pool.map(rows_of, found)
+        for rows in track(done, "Checking", len(found), console=console, transient=True):
+            table += rows
+    return table
+
+
+def verdicts_of(path, asked, given, seconds):
+    """[(exercise, status, sentence)] of one submission; one for all if it cannot be read."""
+    try:
+        cells = read_cells(path)
+    except UserError as error:
+        return [("all", "not done", str(error))]
+    verdicts = mark_submission(cells, asked, given, seconds)
+    return [(str(number), *verdicts[number]) for number in sorted(verdicts)]
+
+
+def row(*values):
+    """One line of the table: {column: text}."""
+    return dict(zip(COLUMNS, map(clean, values), strict=True))
 
 
 def show(table):
@@ -356,18 +394,17 @@ def show(table):
     lines = {}
     for row in table:
         plain = row["verdict"] == "right" or row["sentence"] == UNTOUCHED
-        said = "" if plain else row["sentence"]
-        line = (row["file"], row["student"], row["notebook"], row["verdict"], said)
+        sentence = "" if plain else row["sentence"]
+        line = (row["file"], row["student"], row["notebook"], row["verdict"], sentence)
         lines.setdefault(line, []).append(row["exercise"])
     screen = Table(box=SIMPLE, pad_edge=False)
     for column in ("student", "notebook", "verdict", "exercise", "what the check says"):
         screen.add_column(column, overflow="fold")
     before = None
-    for (file, student, notebook, verdict, said), numbers in lines.items():
-        who = (student, notebook[:2]) if file != before else ("", "")
-        screen.add_row(
-            *map(Text, who), Text(verdict, colours[verdict]), ", ".join(numbers), Text(said)
-        )
+    for (file, student, notebook, status, sentence), numbers in lines.items():
+        who, which = (student, notebook[:2]) if file != before else ("", "")
+        status = Text(status, colours[status])
+        screen.add_row(Text(who), Text(which), status, ", ".join(numbers), Text(sentence))
         before = file
     Console().print(screen)
     count = Counter(row["verdict"] for row in table)
@@ -389,9 +426,9 @@ def parse_arguments(arguments=None):
         description="Checks the notebooks in FOLDER and writes one table. A file belongs to the "
         "notebook whose name its own name contains, such as 01_identity_block_ada.ipynb. The "
         "student is the sub-folder that it lies in, or else the rest of its name. Each answer is "
-        "run after the notebook's own definitions that it uses, in a process of the hand-in's "
-        "own, and judged by this project's checks. That guards against accidents, not against "
-        "attacks: the code runs with your rights.",
+        "run after the notebook's own definitions that it uses, in a process of the submission's "
+        "own, and judged by this project's checks.",
+        epilog=GUARDS,
     )
     marking.error = parser.error
     marking.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
@@ -399,10 +436,10 @@ def parse_arguments(arguments=None):
         "--csv", type=Path, default=Path("build/marks.csv"), help="the table's file (%(default)s)"
     )
     marking.add_argument("--seconds", type=float, default=60, help="for one answer (%(default)s)")
-    marking.add_argument("--jobs", type=int, help="hand-ins at a time (half of the processors)")
+    marking.add_argument("--jobs", type=int, help="submissions at a time (half of the processors)")
     args = parser.parse_args(arguments)
     if args.command == "mark" and (args.folder is None or str(args.folder) == "."):
-        parser.error("give the folder with the hand-ins, as in: make mark FOLDER=handed-in")
+        parser.error("give the folder with the submissions, as in: make mark FOLDER=handed-in")
     return args
 
 
@@ -419,11 +456,17 @@ def main(arguments=None):
             writer.writeheader()
             writer.writerows(table)
     except UserError as error:
-        sys.exit(print(f"classroom: {error}", file=sys.stderr) or 2)
+        refuse(str(error))
     except OSError as error:
-        sys.exit(print(f"classroom: {error.filename}: {error.strerror}", file=sys.stderr) or 2)
+        refuse(f"{error.filename}: {error.strerror}")
     show(table)
     print(f"Table: {args.csv}")
+
+
+def refuse(reason):
+    """Ends the command with one line that says why."""
+    print(f"classroom: {reason}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,12 @@ class NotDone(Exception):
     """The exercise is still as it was handed out; the message says what to do."""
 
 
+PRINTED = {"right": "Right", "wrong": "Wrong", "not done": "Not done yet"}
 FUNCTION_TODO = "write the body of your function, then run this cell again."
 VALUE_TODO = "put your answer in place of the dots, then run this cell again."
+
+
+CHECKS = {}  # every check by its name; @check puts it here
 
 
 def check(right):
@@ -45,7 +49,7 @@ def check(right):
             except Wrong as mistake:
                 return "wrong", str(mistake)
             except Exception as error:
-                return "wrong", f"This answer could not be checked: {said(error)}"
+                return "wrong", f"This answer could not be checked: {describe_error(error)}"
             finally:  # so that what later cells compute does not depend on this exercise
                 keras.config.set_dtype_policy(policy)
                 random.setstate(state)
@@ -53,15 +57,16 @@ def check(right):
         @functools.wraps(judge)
         def checked(answer, *rest, **about):
             status, sentence = verdict(answer, *rest, **about)
-            print(f"{status.capitalize()}{' yet' if status == 'not done' else ''}: {sentence}")
+            print(f"{PRINTED[status]}: {sentence}")
 
         checked.verdict = verdict
+        CHECKS[judge.__name__] = checked
         return checked
 
     return decorate
 
 
-def said(error):
+def describe_error(error):
     """One line about an error: its type and the first sentence or so of its message."""
     message = " ".join(str(error).split())
     message = message if len(message) <= 160 else message[:157] + "..."
@@ -87,7 +92,7 @@ def call(function, *args, **kwargs):
         if own and not isinstance(error, RecursionError):
             text = f": {own[-1].line}" if own[-1].line else ""
             where = f" (line {own[-1].lineno}{text})"
-        raise Stopped(f"Your function stopped with {said(error)}{where}") from None
+        raise Stopped(f"Your function stopped with {describe_error(error)}{where}") from None
 
 
 def require_function(answer, example, *args, **kwargs):

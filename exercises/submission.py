@@ -1,7 +1,8 @@
-"""Runs the answers of one hand-in. `helpers.classroom` starts it as a process of its own.
+"""Runs the answers of one submission. `exercises.classroom` starts it as a process of its own.
 
 It is run as a file, so that TensorFlow starts only where an answer needs it. It reads a job from
-stdin and writes one line of JSON an answer to stdout; what the hand-in prints goes nowhere.
+stdin and writes one line of JSON an answer to stdout; what the submission prints goes nowhere.
+What this guards against is said in `exercises.classroom`, GUARDS.
 """
 
 import ast
@@ -19,8 +20,8 @@ from types import ModuleType
 from unittest.mock import MagicMock
 
 ROOT = Path(__file__).resolve().parent.parent
-MEMORY = 4 * 2**30  # bytes of a process; TensorFlow and the checks take less than one GiB
-FILE_SIZE = 100 * 2**20  # bytes of a file that it writes
+MEMORY_LIMIT = 4 * 2**30  # bytes of a process; TensorFlow and the checks take less than one GiB
+FILE_LIMIT = 100 * 2**20  # bytes of a file that it writes
 
 
 # ---------------------------------------------------------------- which cells an answer needs
@@ -57,7 +58,7 @@ def safe_names(source):
 def cells_before(source, cells, notebook):
     """The places of the cells that `source` needs, in order.
 
-    cells: those before it, first the notebook's own, `notebook` of them, then the hand-in's. A
+    cells: those before it, first the notebook's own, `notebook` of them, then the submission's. A
     name that the notebook defines is taken from there: no changed cell spoils an answer.
     """
     todo, chosen = [(source, len(cells))], set()
@@ -102,7 +103,7 @@ def run(source, label, space):
     exec(compile(source, label, "exec"), space)
 
 
-def said(error, label):
+def describe_error(error, label):
     """One line about an error in the cell with this label."""
     steps = [step for step in traceback.extract_tb(error.__traceback__) if step.filename == label]
     line, text = (steps[-1].lineno, steps[-1].line) if steps else (None, None)
@@ -113,14 +114,20 @@ def said(error, label):
         message = " ".join(str(error).split())[:160]
     except Exception:
         message = ""
-    where = f" (line {line}{f': {text[:80]}' if text else ''})" if line else ""
-    return f"The cell stopped with {type(error).__name__}{': ' if message else ''}{message}{where}"
+    found = f"The cell stopped with {type(error).__name__}"
+    if message:
+        found += f": {message}"
+    if line and text:
+        found += f" (line {line}: {text[:80]})"
+    elif line:
+        found += f" (line {line})"
+    return found
 
 
 def values(exercise, given, own):
     """What the exercise's cell hands to its checks, call by call.
 
-    given, own: the sources of the cells of the notebook and of the hand-in.
+    given, own: the sources of the cells of the notebook and of the submission.
     """
     space = {"__name__": "__main__"}
     stand_ins = dict.fromkeys(("checks", "display", "get_ipython"), MagicMock())
@@ -133,7 +140,7 @@ def values(exercise, given, own):
         else:
             space |= stand_ins
             with contextlib.suppress(BaseException):
-                run(own[place - len(given)], f"<hand-in {place}>", space)
+                run(own[place - len(given)], f"<submission {place}>", space)
     space |= stand_ins
     run(source, "<answer>", space)
     calls, found = check_calls(source), []
@@ -184,13 +191,16 @@ def exchanged(parts):
 
 
 def judge(answers, exercise, verdicts, parts):
-    """[(status, sentence)] of the answers, by checks that the hand-in could not exchange."""
+    """[(status, sentence)] of the answers, by checks that the submission could not exchange."""
     for owner, name, value in exchanged(parts):
         setattr(owner, name, value)
-    found = [verdicts[c[0]](a) for c, a in zip(exercise["calls"], answers, strict=True)]
-    if gone := exchanged(parts):
-        names = f"{gone[0][0].__name__}.{gone[0][1]}"
-        return [("wrong", f"While it is checked, the answer replaces {names}.")]
+    asked = zip(exercise["calls"], answers, strict=True)
+    found = [verdicts[check](answer) for (check, _), answer in asked]
+    gone = exchanged(parts)
+    if gone:
+        owner, name, _ = gone[0]
+        sentence = f"While it is checked, the answer replaces {owner.__name__}.{name}."
+        return [("wrong", sentence)]
     return found
 
 
@@ -203,8 +213,8 @@ def limit(seconds):
         import resource
 
         for what, most in (
-            (resource.RLIMIT_DATA, MEMORY),
-            (resource.RLIMIT_FSIZE, FILE_SIZE),
+            (resource.RLIMIT_DATA, MEMORY_LIMIT),
+            (resource.RLIMIT_FSIZE, FILE_LIMIT),
             (resource.RLIMIT_CPU, seconds * (os.cpu_count() or 1)),
         ):
             with contextlib.suppress(ValueError, OSError):
@@ -221,9 +231,9 @@ def main():
     sys.path.insert(0, str(ROOT))
     verdicts, parts = {}, []
     if any(exercise["function"] for exercise in job["exercises"]):
-        from helpers import checks
+        from exercises.checks import CHECKS
 
-        verdicts = {name: getattr(checks, name).verdict for name in checks.__all__}
+        verdicts = {name: check.verdict for name, check in CHECKS.items()}
         parts = library()
 
     def say(number, **message):
@@ -240,8 +250,8 @@ def main():
             else:
                 say(number, values=[plain(answer) for answer in answers])
         except BaseException as error:
-            say(number, stopped=said(error, "<answer>"))
-    os._exit(0)  # whatever threads the hand-in has left behind
+            say(number, stopped=describe_error(error, "<answer>"))
+    os._exit(0)  # whatever threads the submission has left behind
 
 
 if __name__ == "__main__":

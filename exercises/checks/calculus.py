@@ -7,9 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from helpers.checks import mistakes
-from helpers.checks.blocks import same
-from helpers.checks.verdict import (
+from exercises.checks import mistakes
+from exercises.checks.blocks import same
+from exercises.checks.verdict import (
     FUNCTION_TODO,
     NotDone,
     Stopped,
@@ -72,7 +72,7 @@ def zero_last_gamma(change):
 
 
 def changes(change, betas):
-    """(block, what the learner's function has changed in it, such as ["3_bn/gamma"]).
+    """(block, the names of the weights that the learner's function has changed: ["3_bn/gamma"]).
 
     betas: those that are not 0, as after some training.
     """
@@ -107,29 +107,26 @@ def residual_jacobian(jacobian):
         return f"The function should return a matrix; it returns a {type(answer).__name__}."
     branch = (1 - np.asarray(f(x)) ** 2)[:, None] * matrix  # dF/dx of tanh(matrix @ x)
     one = np.eye(3, dtype="float32")
-    slips = [
-        (branch, "That is dF/dx of the branch alone. Differentiate x + f(x)."),
-        (one, "That is the identity alone: the branch f is left out."),
-        ((one + branch).T, "Rows and columns are swapped: a row for each output."),
-        (branch.T, "That is dF/dx alone, and transposed. Differentiate x + f(x)."),
-        (1 + branch, "1 was added to every entry; the identity matrix has ones on the diagonal."),
-        (one - branch, "f(x) was subtracted; a residual block adds it."),
-        (one + branch @ branch, "f was applied twice; the block is x + f(x)."),
-        (
-            (one + branch).sum(0),
-            "tape.gradient sums the outputs up. tape.jacobian keeps them apart.",
+    common_mistakes = {
+        "That is dF/dx of the branch alone. Differentiate x + f(x).": branch,
+        "That is the identity alone: the branch f is left out.": one,
+        "Rows and columns are swapped: a row for each output.": (one + branch).T,
+        "That is dF/dx alone, and transposed. Differentiate x + f(x).": branch.T,
+        "1 was added to every entry; the identity matrix has ones on the diagonal.": 1 + branch,
+        "f(x) was subtracted; a residual block adds it.": one - branch,
+        "f was applied twice; the block is x + f(x).": one + branch @ branch,
+        "tape.gradient sums the outputs up. tape.jacobian keeps them apart.": (
+            (one + branch).sum(0)
         ),
-        (
-            branch.sum(0),
-            "tape.gradient sums the outputs up, and x is not added. tape.jacobian "
-            "keeps them apart.",
+        "tape.gradient sums the outputs up, and x is not added. tape.jacobian keeps them apart.": (
+            branch.sum(0)
         ),
-        (np.diag(one + branch), "That is the diagonal; every output depends on every input."),
-        (np.asarray(x + f(x)), "That is the value of x + f(x); its derivative is asked for."),
-    ]
+        "That is the diagonal; every output depends on every input.": np.diag(one + branch),
+        "That is the value of x + f(x); its derivative is asked for.": np.asarray(x + f(x)),
+    }
     if same(one + branch, answer):
         return None
-    for wrong, sentence in slips:
+    for sentence, wrong in common_mistakes.items():
         if same(wrong, answer):
             return sentence
     if answer.shape != (3, 3):

@@ -69,15 +69,15 @@ def fill(model):
     return Counter((v.name, tuple(v.shape)) for v in known)
 
 
-def walk(words, x, sizes, training, memory):
+def walk(words, x, sizes, training, cache):
     """(x after these words, {(layer, role): shape} of the weights they take).
 
-    memory: results so far for the same x, sizes and training; many lines begin alike.
+    cache: results so far for the same x, sizes and training; many lines begin alike.
     """
-    if words in memory:
-        return memory[words]
+    if words in cache:
+        return cache[words]
     before, _, word = words.rpartition(" ")
-    y, used = walk(before, x, sizes, training, memory) if before else (x, {})
+    y, used = walk(before, x, sizes, training, cache) if before else (x, {})
     used = dict(used)
 
     def take(layer, role, *shape):
@@ -109,18 +109,18 @@ def walk(words, x, sizes, training, memory):
         y = y + take("dense", "bias", sizes["classes"])
     elif word != "x":
         y = WORDS[word](y) if word in WORDS else getattr(keras.activations, word)(y)
-    memory[words] = y, used
+    cache[words] = y, used
     return y, used
 
 
-def compute(line, x, sizes, training=False, memory=None):
+def compute(line, x, sizes, training=False, cache=None):
     """(output, weights by role and shape) of the block `line`; None if its shapes do not fit."""
     shortcut, branch, end = line.split(" | ")
     merge, _, end = end.partition(" ")
-    memory = {} if memory is None else memory
+    cache = {} if cache is None else cache
     try:
-        shortcut, used = walk(shortcut, x, sizes, training, memory)
-        branch, needed = walk(branch, x, sizes, training, memory)
+        shortcut, used = walk(shortcut, x, sizes, training, cache)
+        branch, needed = walk(branch, x, sizes, training, cache)
         if merge == "concatenate" and shortcut.shape[:-1] != branch.shape[:-1]:
             return None
         if merge not in ("concatenate", "y", "2y"):
@@ -317,9 +317,9 @@ RELU_PLACES = {
 ACTIVATIONS = ("sigmoid", "tanh", "elu", "selu", "gelu", "silu", "leaky_relu", "softplus", "relu6")
 
 
-def wrong_lines(line, table):
+def wrong_lines(line, common_mistakes):
     """All known mistakes in `line`: a list of (wrong line, sentence), each with one mistake."""
-    found = [(edited(line, edits), sentence) for edits, sentence in table.items()]
+    found = [(edited(line, edits), sentence) for edits, sentence in common_mistakes.items()]
     for name, (place, where) in itertools.product(ACTIVATIONS, RELU_PLACES.items()):
         sentence = f"The activation {where} is {name}; it should be ReLU."
         found.append((edited(line, f"{place} -> {place.replace('relu', name)}"), sentence))
@@ -334,10 +334,11 @@ def wrong_lines(line, table):
     return [(wrong, sentence) for wrong, sentence in found if wrong not in (None, line)]
 
 
-def doubly_wrong_lines(line, table):
-    """The same with two mistakes in each line, both from the table."""
-    for (edits, sentence), (other_edits, other) in itertools.combinations(table.items(), 2):
+def doubly_wrong_lines(line, common_mistakes):
+    """The same with two mistakes in each line, both common."""
+    pairs = itertools.combinations(common_mistakes.items(), 2)
+    for (edits, sentence), (other_edits, other_sentence) in pairs:
         once = edited(line, edits)
         twice = once and edited(once, other_edits)
         if twice not in (None, line, once):
-            yield twice, f"Two things. {sentence} {other}"
+            yield twice, f"Two things. {sentence} {other_sentence}"

@@ -1,11 +1,17 @@
-"""Checks of functions that prepare a trained network for other classes."""
+"""The check of a function that prepares a trained network for other classes (notebook 06)."""
 
 import keras
 import numpy as np
 from keras import layers
 
-from helpers.checks.numbers import choose
-from helpers.checks.verdict import FUNCTION_TODO, NotDone, call, check, require_function, untouched
+from exercises.checks.verdict import (
+    FUNCTION_TODO,
+    NotDone,
+    call,
+    check,
+    require_function,
+    untouched,
+)
 
 
 def small_network():
@@ -54,23 +60,3 @@ def freeze_all_but_head(freeze):
     if free:
         return f"Still free: {', '.join(free)}. Every layer but the last should be frozen."
     return None
-
-
-@check("new in the test is what will be new in use: the mole.")
-def split_of_moles(answer):
-    """Which photos of moles go to the test: a, b or c."""
-    options = {
-        "a": "Of most test photos the network has then seen the same mole from another side.",
-        "b": "Each of these moles was in the training photos a month before, with its answer.",
-    }
-    return choose(answer, "c", options)
-
-
-@check("the stored averages are no weights of the optimizer: they move with each batch.")
-def frozen_but_worse(answer):
-    """Why a network with frozen weights gets worse on its old task: a, b or c."""
-    options = {
-        "a": "The frozen weights took no step at all, whatever the learning rate.",
-        "c": "The head comes after the backbone, and no weight of the backbone took a step.",
-    }
-    return choose(answer, "b", options)
