@@ -35,7 +35,7 @@ from rich.text import Text
 from exercises import submission
 from exercises.checks import CHECKS
 from helpers import UserError
-from helpers.data import ROOT
+from helpers.files import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
 STUDENT = ROOT / "build" / "student"

@@ -175,8 +175,8 @@ def sign_photos(archive):
             found = {name: whole.read(names[name]) for name in sorted(names)}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
         found = {}
-    lines = [f"{name} {hashlib.sha256(found[name]).hexsha256()}\n" for name in found]
-    if hashlib.sha256("".join(lines).encode()).hexsha256() != SIGNS_SHA256:
+    lines = [f"{name} {hashlib.sha256(found[name]).hexdigest()}\n" for name in found]
+    if hashlib.sha256("".join(lines).encode()).hexdigest() != SIGNS_SHA256:
         raise UserError(
             f"{archive} is not the sign-language digits' zip ({len(found):,} of its "
             f"{SIGNS_PHOTOS:,} photos found): delete it and start again, or get it from {SIGNS_URL}"
