@@ -1,7 +1,7 @@
 """The images: where they come from, how they are split, and how they reach the network.
 
 Four sources, one layout (a folder with one sub-folder a class) and one code path: Caltech 101,
-photos of digits in sign language, a folder of your own, and the drawn sample of `helpers.sample`.
+sign language digits, a folder of your own, and the synthetic pictures of `helpers.synthetic`.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 from sklearn.model_selection import GroupKFold
 
-from helpers import UserError, sample
+from helpers import UserError, synthetic
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -239,8 +239,8 @@ def dataset_folder(name, folder=None):
         return sign_digits(folder)
     if name == "sample":
         # Named after the drawing code, so that pictures of older code are never taken for new.
-        code = digest(sample.__file__)[:8]
-        return sample.write_sample(data_folder(folder) / f"sample-{code}")
+        code = digest(synthetic.__file__)[:8]
+        return synthetic.write_pictures(data_folder(folder) / f"sample-{code}")
     if not Path(name).is_dir():
         raise UserError(
             f"{name}: no such folder. --data takes caltech101, signs, sample or a folder."

@@ -23,7 +23,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Route
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from helpers import measure, resnet, sample
+from helpers import measure, resnet, synthetic
 
 IMAGES = Path(__file__).parent.parent / "images"
 BLUE, ORANGE, GREEN, _, PURPLE, _, _, GREY, *_ = sns.color_palette("colorblind")
@@ -358,10 +358,10 @@ def draw_norms(axes, norms):
 
 def measured_norms(depths=(10, 34), seeds=(0, 1, 2)):
     """The table draw_depth draws: fresh networks, one batch of the drawn sample, about 20 s."""
-    names = [(name, number) for name in sample.SAMPLE_CATEGORIES for number in range(1, 5)]
-    images = [sample.sample_image(*name).resize((32, 32)) for name in names]
+    names = [(name, number) for name in synthetic.CATEGORIES for number in range(1, 5)]
+    images = [synthetic.draw_picture(*name).resize((32, 32)) for name in names]
     images = np.stack([np.asarray(image, "float32") for image in images])
-    labels = np.repeat(np.arange(len(sample.SAMPLE_CATEGORIES)), 4)
+    labels = np.repeat(np.arange(len(synthetic.CATEGORIES)), 4)
     rows = []
     for residual, batch_norm, depth, seed in product((False, True), (False, True), depths, seeds):
         keras.utils.set_random_seed(seed)
@@ -481,7 +481,7 @@ def example_block(block, filters):
 
 def sample_sheet(number=4, side=216):
     """The first pictures of each category of the drawn sample, one category a column."""
-    names = sample.SAMPLE_CATEGORIES
+    names = synthetic.CATEGORIES
     sheet = Image.new("RGB", (len(names) * (side + 8), number * (side + 8) + 36), "white")
     font = ImageFont.load_default(size=24)
     for column, name in enumerate(names):
@@ -489,7 +489,7 @@ def sample_sheet(number=4, side=216):
         middle = (x + side / 2, 20)
         ImageDraw.Draw(sheet).text(middle, name.replace("_", " "), INK, font, anchor="mm")
         for row in range(number):
-            picture = ImageOps.fit(sample.sample_image(name, row + 1), (side, side))
+            picture = ImageOps.fit(synthetic.draw_picture(name, row + 1), (side, side))
             sheet.paste(picture, (x, 40 + row * (side + 8)))
     return sheet
 
@@ -505,7 +505,7 @@ FIGURES = {
     "resnet50.png": lambda: draw_network(resnet.ResNet50()),
     "vanishing_gradient.png": lambda: draw_depth(measured_norms()),
 }
-PHOTOS = {"sample.jpg": sample_sheet, "test.jpg": sample.draw_test_image}
+PHOTOS = {"sample.jpg": sample_sheet, "test.jpg": synthetic.draw_test_image}
 
 
 def content(figure):

@@ -378,13 +378,13 @@ def test_streaming_from_disk_gives_what_the_cache_gives(folder):
 
 
 def test_the_sample_is_read_by_the_same_code(tmp_path, monkeypatch):
-    from helpers import sample
+    from helpers import synthetic
 
-    write = sample.write_sample
-    monkeypatch.setattr(sample, "write_sample", lambda folder: write(folder, per_category=2))
+    write = synthetic.write_pictures
+    monkeypatch.setattr(synthetic, "write_pictures", lambda folder: write(folder, per_category=2))
     found = data.dataset_folder("sample", tmp_path)
     images = data.load_images(found, 32)
-    assert images.class_names == list(sample.SAMPLE_CATEGORIES) and len(images.paths) == 16
+    assert images.class_names == list(synthetic.CATEGORIES) and len(images.paths) == 16
 
 
 def test_unknown_data_is_one_line():

@@ -4,7 +4,7 @@ import levers
 import pandas as pd
 import pytest
 
-from helpers import data, sample
+from helpers import data, synthetic
 
 ALL_AT_ONCE = {"sgd": 0.1, "randaugment": 0.1, "momentum": 0.99, "mixup_from": 0.5, "cutmix": 0.5}
 
@@ -12,7 +12,7 @@ ALL_AT_ONCE = {"sgd": 0.1, "randaugment": 0.1, "momentum": 0.99, "mixup_from": 0
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     folder = tmp_path_factory.mktemp("drawn")
-    return data.load_images(sample.write_sample(folder / "sample", per_category=13), 60)
+    return data.load_images(synthetic.write_pictures(folder / "sample", per_category=13), 60)
 
 
 def test_the_changes_change_what_the_recipe_names():

@@ -11,7 +11,7 @@ import pytest
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from helpers import pictures, resnet, sample
+from helpers import pictures, resnet, synthetic
 
 matplotlib.use("Agg")
 
@@ -231,6 +231,6 @@ def test_show_displays_png_with_its_text_and_closes(monkeypatch):
 
 def test_draw_all_draws_all_and_leaves_nothing_half(tmp_path, monkeypatch):
     monkeypatch.setattr(pictures, "FIGURES", {"a.png": pictures.draw_skip_connection})
-    monkeypatch.setattr(pictures, "PHOTOS", {"b.jpg": sample.draw_test_image})
+    monkeypatch.setattr(pictures, "PHOTOS", {"b.jpg": synthetic.draw_test_image})
     pictures.draw_all(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.jpg"}

@@ -18,7 +18,7 @@ from test_commands import refused, run_predict
 
 import predict
 import train
-from helpers import UserError, data, sample, signs, training
+from helpers import UserError, data, signs, synthetic, training
 
 FIRST = datetime(2017, 12, 12, 11, 0)
 
@@ -271,8 +271,8 @@ def test_place_changes_the_contrast_of_the_hand_alone():
 
 
 def test_backgrounds_are_drawn_pictures_and_clouds(tmp_path, monkeypatch):
-    write = sample.write_sample
-    monkeypatch.setattr(sample, "write_sample", lambda folder: write(folder, per_category=2))
+    write = synthetic.write_pictures
+    monkeypatch.setattr(synthetic, "write_pictures", lambda folder: write(folder, per_category=2))
     found = signs.backgrounds(40, tmp_path)
     assert found.shape == (32, 40, 40, 3) and found.dtype == "uint8"
     drawn = data.load_images(data.dataset_folder("sample", tmp_path), 40).pixels
@@ -325,8 +325,8 @@ FLAGS = ["--image-size", "32", "--epochs", "1", "--batch-size", "8", "--precisio
 @pytest.fixture
 def command(small, folder, tmp_path, monkeypatch):
     """The flags of a small training, with a network of two other classes to start from."""
-    write = sample.write_sample
-    monkeypatch.setattr(sample, "write_sample", lambda folder: write(folder, per_category=1))
+    write = synthetic.write_pictures
+    monkeypatch.setattr(synthetic, "write_pictures", lambda folder: write(folder, per_category=1))
     start = tmp_path / "start"
     start.mkdir()
     network = small_network((32, 32, 3), 2)

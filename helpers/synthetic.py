@@ -15,7 +15,7 @@ MIDDLE = TILE / 2
 FINER = 2  # pictures are drawn this much larger and reduced at the end, which smooths the edges
 
 
-def write_sample(folder, per_category=60, seed=0):
+def write_pictures(folder, per_category=60, seed=0):
     """Writes folder/<category>/image_0001.jpg and so on; returns the folder as a Path.
 
     A folder that already holds something is left as it is. The pictures are drawn into a second
@@ -26,22 +26,23 @@ def write_sample(folder, per_category=60, seed=0):
         return folder
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    for category in SAMPLE_CATEGORIES:
+    for category in CATEGORIES:
         (part / category).mkdir(parents=True)
         for number in range(1, per_category + 1):
-            picture = sample_image(category, number, seed)
+            picture = draw_picture(category, number, seed)
             picture.save(part / category / f"image_{number:04d}.jpg", quality=90)
     if folder.is_dir():
         folder.rmdir()
     return part.rename(folder)
 
 
-def sample_image(category, number, seed=0):
+def draw_picture(category, number, seed=0):
     """Picture `number` of a category: always the same one, however many others are drawn."""
-    return draw(category, np.random.default_rng([seed, SAMPLE_CATEGORIES.index(category), number]))
+    rng = np.random.default_rng([seed, CATEGORIES.index(category), number])
+    return random_picture(category, rng)
 
 
-def draw(category, rng):
+def random_picture(category, rng):
     """A picture of the category in a random pose, light and place, as an RGB PIL.Image.
 
     150-220 px wide, 140-200 px high. rng: a numpy Generator. Raises KeyError for other names.
@@ -396,7 +397,7 @@ DRAWINGS = {
     "watch": watch,
     "yin_yang": yin_yang,
 }
-SAMPLE_CATEGORIES = tuple(sorted(DRAWINGS))
+CATEGORIES = tuple(sorted(DRAWINGS))
 MOST_TURN = {  # degrees to either side of upright
     "pizza": 180,
     "soccer_ball": 180,

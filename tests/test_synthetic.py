@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import sample
+from helpers import synthetic
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return sample.write_sample(tmp_path_factory.mktemp("sample") / "drawn", per_category=3)
+    return synthetic.write_pictures(tmp_path_factory.mktemp("sample") / "drawn", per_category=3)
 
 
 def contents(folder):
@@ -21,11 +21,11 @@ def contents(folder):
 def test_layout_is_that_of_caltech_101(folder):
     expected = {
         f"{category}/image_{number:04d}.jpg"
-        for category in sample.SAMPLE_CATEGORIES
+        for category in synthetic.CATEGORIES
         for number in (1, 2, 3)
     }
     assert set(contents(folder)) == expected
-    assert list(sample.SAMPLE_CATEGORIES) == sorted(sample.SAMPLE_CATEGORIES)
+    assert list(synthetic.CATEGORIES) == sorted(synthetic.CATEGORIES)
 
 
 def test_every_file_is_a_small_rgb_jpeg_of_its_own_size(folder):
@@ -40,15 +40,15 @@ def test_every_file_is_a_small_rgb_jpeg_of_its_own_size(folder):
 
 
 def test_same_seed_draws_the_same_and_another_seed_does_not(folder, tmp_path):
-    again = contents(sample.write_sample(tmp_path / "again", per_category=3))
-    other = contents(sample.write_sample(tmp_path / "other", per_category=3, seed=1))
+    again = contents(synthetic.write_pictures(tmp_path / "again", per_category=3))
+    other = contents(synthetic.write_pictures(tmp_path / "other", per_category=3, seed=1))
     assert again == contents(folder)
     assert all(other[name] != again[name] for name in again)
 
 
 def test_fewer_pictures_are_the_first_of_more(folder, tmp_path):
-    fewer = contents(sample.write_sample(tmp_path / "fewer", per_category=2))
-    assert len(fewer) == 2 * len(sample.SAMPLE_CATEGORIES)
+    fewer = contents(synthetic.write_pictures(tmp_path / "fewer", per_category=2))
+    assert len(fewer) == 2 * len(synthetic.CATEGORIES)
     assert fewer.items() <= contents(folder).items()
 
 
@@ -56,9 +56,9 @@ def test_a_run_cut_short_leaves_no_sample(tmp_path, monkeypatch):
     def stop(rng):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(sample.DRAWINGS, "watch", stop)
+    monkeypatch.setitem(synthetic.DRAWINGS, "watch", stop)
     with pytest.raises(KeyboardInterrupt):
-        sample.write_sample(tmp_path / "drawn", per_category=1)
+        synthetic.write_pictures(tmp_path / "drawn", per_category=1)
     assert not (tmp_path / "drawn").exists()
 
 
@@ -66,19 +66,19 @@ def test_left_over_part_is_drawn_anew(tmp_path):
     left_over = tmp_path / "drawn.part" / "stop_sign"
     left_over.mkdir(parents=True)
     (left_over / "image_0009.jpg").write_bytes(b"cut short")
-    folder = sample.write_sample(tmp_path / "drawn", per_category=1)
-    assert len(contents(folder)) == len(sample.SAMPLE_CATEGORIES)
+    folder = synthetic.write_pictures(tmp_path / "drawn", per_category=1)
+    assert len(contents(folder)) == len(synthetic.CATEGORIES)
     assert not (tmp_path / "drawn.part").exists()
 
 
 def test_a_whole_folder_is_kept_and_an_empty_one_filled(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "note.txt").write_text("keep me")
-    assert sample.write_sample(tmp_path / "mine") == tmp_path / "mine"
+    assert synthetic.write_pictures(tmp_path / "mine") == tmp_path / "mine"
     assert list(contents(tmp_path / "mine")) == ["note.txt"]
     (tmp_path / "empty").mkdir()
-    sample.write_sample(tmp_path / "empty", per_category=1)
-    assert len(contents(tmp_path / "empty")) == len(sample.SAMPLE_CATEGORIES)
+    synthetic.write_pictures(tmp_path / "empty", per_category=1)
+    assert len(contents(tmp_path / "empty")) == len(synthetic.CATEGORIES)
 
 
 def test_colour_alone_helps_but_does_not_solve_it():
@@ -94,7 +94,7 @@ def test_colour_alone_helps_but_does_not_solve_it():
 
 def histogram(category, number):
     """How often each of 4 x 4 x 4 colours occurs in a picture of the sample."""
-    picture = sample.sample_image(sample.SAMPLE_CATEGORIES[category], number)
+    picture = synthetic.draw_picture(synthetic.CATEGORIES[category], number)
     colours = np.asarray(picture).reshape(-1, 3)
     counts, _ = np.histogramdd(colours, bins=4, range=[(0, 256)] * 3)
     return np.sqrt(counts.ravel() / len(colours))
@@ -102,7 +102,7 @@ def histogram(category, number):
 
 def test_shape_tells_the_categories_apart():
     """Drawn upright on grey, new pictures are nearest to the mean of their own category."""
-    tiles = np.array([[upright(name, seed) for seed in range(16)] for name in sample.DRAWINGS])
+    tiles = np.array([[upright(name, seed) for seed in range(16)] for name in synthetic.DRAWINGS])
     means = tiles[:, :12].mean(1)
     distance = np.linalg.norm(tiles[:, 12:, None] - means[None, None], axis=-1)
     assert (distance.argmin(-1) == np.arange(8)[:, None]).mean() > 0.75
@@ -110,20 +110,20 @@ def test_shape_tells_the_categories_apart():
 
 def upright(name, seed):
     """A category's object on a grey ground, (40 * 40 * 3,) in 0-1."""
-    tile = sample.DRAWINGS[name](np.random.default_rng(seed))
+    tile = synthetic.DRAWINGS[name](np.random.default_rng(seed))
     ground = Image.new("RGB", tile.size, (128, 128, 128))
     ground.paste(tile, mask=tile)
     return np.asarray(ground.reduce(10)).ravel() / 255
 
 
 def test_the_test_image_is_large_red_and_always_the_same():
-    picture = sample.draw_test_image()
+    picture = synthetic.draw_test_image()
     assert picture.size == (400, 300)
     red, green, blue = picture.getpixel((200, 60))
     assert red > 150 and max(green, blue) < 70
-    assert picture.tobytes() == sample.draw_test_image().tobytes()
+    assert picture.tobytes() == synthetic.draw_test_image().tobytes()
 
 
 def test_an_unknown_category_is_refused():
     with pytest.raises(KeyError, match="unicorn"):
-        sample.draw("unicorn", np.random.default_rng(0))
+        synthetic.random_picture("unicorn", np.random.default_rng(0))
