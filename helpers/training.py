@@ -21,7 +21,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score
 
-from helpers import UserError, pictures
+from helpers import UserError
 from helpers.data import ROOT, digest, stored_size, write_table, write_whole
 from helpers.resnet import ResNet50, copy_weights, imagenet_resnet50, imagenet_scaling
 
@@ -382,7 +382,9 @@ def save_card(folder, card):
 
 def finish(folder, card, history):
     """Writes card and curves of a training whose weights are written; removes its checkpoints."""
-    figure = pictures.plot_history(pd.DataFrame(history))
+    from helpers import plots  # now, not above: a prediction needs no plotting library
+
+    figure = plots.plot_history(pd.DataFrame(history))
     write_whole(
         Path(folder) / "curves.png",
         lambda part: figure.savefig(part, format="png", bbox_inches="tight"),

@@ -40,7 +40,7 @@ def publish(tree, repository, *paths):
 @pytest.fixture(scope="session")
 def project(tmp_path_factory):
     """The project: whole, or as much of it as the set-up and import cells need."""
-    paths = ["."] if WHOLE else ["helpers", "train.py"]
+    paths = ["."] if WHOLE else ["helpers", "images", "train.py"]
     return publish(ROOT, tmp_path_factory.mktemp("project") / "git", *paths)
 
 
@@ -281,7 +281,8 @@ def test_helpers_can_be_imported_where_tensorflow_is_missing(tmp_path):
 def test_start_knows_every_package_that_is_imported():
     pins = (ROOT / "requirements.txt").read_text()
     found = set()
-    for path in [*ROOT.glob("helpers/**/*.py"), *ROOT.glob("*.py"), *PATHS]:
+    modules = [path for name in ("helpers", "images") for path in ROOT.glob(f"{name}/**/*.py")]
+    for path in [*modules, *ROOT.glob("*.py"), *PATHS]:
         source = path.read_text(encoding="utf-8")
         if path in PATHS:
             source = "\n".join(cell.source for cell in code(read(path).cells))
@@ -290,7 +291,7 @@ def test_start_knows_every_package_that_is_imported():
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 found.add(node.module.partition(".")[0])
-    ours = {"helpers", *(path.stem for path in ROOT.glob("*.py"))}
+    ours = {"helpers", "images", *(path.stem for path in ROOT.glob("*.py"))}
     jupyter = {"google", "IPython", "nbclient", "nbconvert", "nbformat"}
     assert found - ours - jupyter - sys.stdlib_module_names <= set(start.NEEDED)
     assert all(f"\n{package}==" in pins for package in start.NEEDED.values())
