@@ -1,4 +1,4 @@
-# make run    set up, train on the drawn sample, classify images/test.jpg (no internet needed after)
+# make run    set up, train on synthetic pictures, classify images/test.jpg (no internet needed after)
 # make test   set up, run every test and every notebook
 # make lab    set up, open the notebooks in JupyterLab
 #
@@ -56,7 +56,7 @@ notebooks: $(VENV)/ready
 	  --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 images: $(VENV)/ready
-	$(BIN)/python -m helpers.pictures
+	$(BIN)/python -m images.diagrams
 
 bench: $(VENV)/ready
 	$(BIN)/python experiments/speed.py

@@ -4,7 +4,7 @@
 2. Training from a folder of JPEG files against training from the same images in memory.
 
 `python tests/bench.py FOLDER` measures the second on a folder of your own (one sub-folder a class)
-in place of the drawn sample.
+in place of the synthetic pictures.
 """
 
 import statistics

@@ -21,6 +21,7 @@ NEEDED = {
     "numpy": "numpy",
     "pandas": "pandas",
     "PIL": "pillow",
+    "rich": "rich",
     "scipy": "scipy",
     "seaborn": "seaborn",
     "sklearn": "scikit-learn",
@@ -37,9 +38,11 @@ def start():
     Raises UserError where packages are missing elsewhere, or cannot be installed.
     """
     in_colab = "google.colab" in sys.modules
-    if in_colab and (missing := missing_packages()):
+    if not in_colab:
+        check()
+    elif missing := missing_packages():
         install(missing)
-    check()
+    import_tensorflow_quietly()
 
     import keras
     import tensorflow as tf

@@ -40,7 +40,7 @@ def publish(tree, repository, *paths):
 @pytest.fixture(scope="session")
 def project(tmp_path_factory):
     """The project: whole, or as much of it as the set-up and import cells need."""
-    paths = ["."] if WHOLE else ["exercises", "helpers", "train.py"]
+    paths = ["."] if WHOLE else ["exercises", "helpers", "images", "train.py"]
     return publish(ROOT, tmp_path_factory.mktemp("project") / "git", *paths)
 
 
@@ -210,7 +210,7 @@ def without(monkeypatch):
 
     def pretend(*modules, returncode=0, stderr=""):
         monkeypatch.setattr(setup, "find_spec", lambda name: None if name in modules else name)
-        monkeypatch.setattr(helpers, "import_tensorflow_quietly", lambda: None)
+        monkeypatch.setattr(setup, "import_tensorflow_quietly", lambda: None)
 
         def pip(command, **how):
             called.append(command)
@@ -226,10 +226,10 @@ def test_colab_gets_what_it_lacks_and_nothing_else(without, monkeypatch, capsys)
     monkeypatch.setitem(sys.modules, "google.colab", helpers)
     assert without() == []
     setup.start()
-    called = without("sklearn", "rich")
+    called = without("sklearn", "tqdm")
     setup.start()
     (command,) = called
-    assert command[-2:] == ["rich", "scikit-learn"] and command[2:4] == ["pip", "install"]
+    assert command[-2:] == ["scikit-learn", "tqdm"] and command[2:4] == ["pip", "install"]
     assert not {"--upgrade", "-U", "--force-reinstall"} & set(command)
     assert capsys.readouterr().out.count("Python 3") == 2
 
@@ -254,8 +254,8 @@ def test_float32_products_keep_their_digits():
 
 def test_pip_that_fails_is_said_in_one_line(without, monkeypatch):
     monkeypatch.setitem(sys.modules, "google.colab", helpers)
-    without("rich", returncode=1, stderr="a\nERROR: No matching distribution")
-    with pytest.raises(helpers.UserError, match=r"rich \(ERROR: No .*Run this cell again"):
+    without("tqdm", returncode=1, stderr="a\nERROR: No matching distribution")
+    with pytest.raises(helpers.UserError, match=r"tqdm \(ERROR: No .*Run this cell again"):
         setup.start()
 
 
@@ -291,7 +291,7 @@ def test_start_knows_every_package_that_is_imported():
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 found.add(node.module.partition(".")[0])
-    ours = {"exercises", "helpers", *(path.stem for path in ROOT.glob("*.py"))}
+    ours = {"exercises", "helpers", "images", *(path.stem for path in ROOT.glob("*.py"))}
     jupyter = {"google", "IPython", "nbclient", "nbconvert", "nbformat"}
     assert found - ours - jupyter - sys.stdlib_module_names <= set(setup.NEEDED)
     assert all(f"\n{package}==" in pins for package in setup.NEEDED.values())

@@ -189,7 +189,7 @@ def test_five_seeds_test_each_image_once_and_repeat_themselves():
 
 
 def test_too_few_pictures_of_a_class_are_named():
-    with pytest.raises(UserError, match=r"Class 'a' has \d+ pictures where 99 are wanted"):
+    with pytest.raises(UserError, match=r"Class 'a' has \d+ pictures where 99 are needed"):
         splits.split_groups(LABELS, NAMES, GROUPS, 99)
 
 
@@ -259,7 +259,7 @@ def test_place_changes_the_contrast_of_the_hand_alone():
     images = np.empty((200, 40, 40, 4), "uint8")
     images[..., :3] = rows[:, None, None]
     backgrounds = np.full((1, 40, 40, 3), 100, "uint8")
-    still = dict(degrees=0.0, smallest=1.09, stretch=0.0)
+    still = dict(degrees=0.0, min_scale=1.09, stretch=0.0)
 
     def contrast(mask):
         images[..., 3] = mask
@@ -399,7 +399,7 @@ def change_the_start(folder):
 
 def test_frozen_layers_keep_their_averages_and_the_head_learns(small):
     recipe = Recipe(image_size=32, precision="float32", epochs=1, learning_rate=0.1)
-    recipe = replace(recipe, freeze="conv1", weight_decay=0.0, label_smoothing=0.0)
+    recipe = replace(recipe, freeze="conv1", zero_init_residual=False)
     model = training.build_model(recipe, 2)
     assert [layer.name for layer in model.layers if layer.weights and not layer.trainable] == [
         "conv1_conv"

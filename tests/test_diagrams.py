@@ -1,6 +1,5 @@
-"""The figures: drawn from the model, up to date in images/, shown with their text."""
+"""The files of images/: drawn from the networks, and up to date."""
 
-import base64
 import json
 
 import keras
@@ -11,7 +10,8 @@ import pytest
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from helpers import pictures, resnet, sample
+from helpers import resnet, synthetic
+from images import diagrams, gradients
 
 matplotlib.use("Agg")
 
@@ -23,7 +23,7 @@ def close_figures():
 
 
 def texts(figure):
-    return pictures.content(figure)["texts"]
+    return diagrams.content(figure)["texts"]
 
 
 def block(function, filters, **options):
@@ -35,7 +35,7 @@ def block(function, filters, **options):
 
 
 def stored(name):
-    with Image.open(pictures.IMAGES / name) as picture:
+    with Image.open(diagrams.IMAGES / name) as picture:
         assert min(picture.size) > 500
         return json.loads(picture.text["Content"])
 
@@ -51,43 +51,51 @@ def same(drawn, kept):
     )
 
 
-@pytest.mark.parametrize("name", sorted(pictures.FIGURES))
+@pytest.mark.parametrize("name", sorted(diagrams.FIGURES))
 def test_figure_is_up_to_date(name):
-    assert same(pictures.content(pictures.FIGURES[name]()), stored(name))
+    assert same(diagrams.content(diagrams.FIGURES[name]()), stored(name))
 
 
-@pytest.mark.parametrize("name", sorted(pictures.PHOTOS))
-def test_photo_is_up_to_date(name):
-    drawn = pictures.PHOTOS[name]()
-    with Image.open(pictures.IMAGES / name) as kept:
+@pytest.mark.parametrize("name", sorted(diagrams.JPEGS))
+def test_jpeg_is_up_to_date(name):
+    drawn = diagrams.JPEGS[name]()
+    with Image.open(diagrams.IMAGES / name) as kept:
         assert kept.size == drawn.size
         difference = np.abs(np.asarray(kept, float) - np.asarray(drawn, float))
     assert difference.mean() < 4  # JPEG's own loss; another picture differs by far more
 
 
-def test_nothing_else_lies_in_images():
-    kept = {path.name for path in pictures.IMAGES.iterdir()}
-    assert kept == {*pictures.FIGURES, *pictures.PHOTOS}
+def test_no_other_picture_lies_in_images():
+    code = {"__pycache__", *(path.name for path in diagrams.IMAGES.glob("*.py"))}
+    kept = {path.name for path in diagrams.IMAGES.iterdir()}
+    assert kept - code == {*diagrams.FIGURES, *diagrams.JPEGS}
+
+
+def test_draw_all_draws_all_and_leaves_nothing_half(tmp_path, monkeypatch):
+    monkeypatch.setattr(diagrams, "FIGURES", {"a.png": diagrams.draw_skip_connection})
+    monkeypatch.setattr(diagrams, "JPEGS", {"b.jpg": synthetic.draw_test_image})
+    diagrams.draw_all(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.jpg"}
 
 
 def test_a_changed_block_is_noticed():
     kept = stored("identity_block.png")
     changed = {
-        "filters": pictures.example_block(resnet.identity_block, (65, 64, 256)),
-        "kernel": pictures.example_block(
+        "filters": diagrams.example_block(resnet.identity_block, (65, 64, 256)),
+        "kernel": diagrams.example_block(
             lambda x, filters: resnet.identity_block(x, filters, kernel_size=5), (64, 64, 256)
         ),
-        "kind": pictures.example_block(
+        "kind": diagrams.example_block(
             lambda x, filters: resnet.convolutional_block(x, filters, strides=1), (64, 64, 256)
         ),
     }
     for what, model in changed.items():
-        assert not same(pictures.content(pictures.draw_block(model)), kept), what
+        assert not same(diagrams.content(diagrams.draw_block(model)), kept), what
 
 
 def test_a_changed_network_is_noticed():
     changed = resnet.ResNet50(classes=102)
-    assert not same(pictures.content(pictures.draw_network(changed)), stored("resnet50.png"))
+    assert not same(diagrams.content(diagrams.draw_network(changed)), stored("resnet50.png"))
 
 
 def test_a_changed_measurement_is_noticed():
@@ -101,7 +109,7 @@ def test_a_changed_measurement_is_noticed():
 
 
 def test_identity_block_shows_each_layer_and_shape():
-    shown = texts(pictures.draw_block(block(resnet.identity_block, (64, 32, 256), kernel_size=5)))
+    shown = texts(diagrams.draw_block(block(resnet.identity_block, (64, 32, 256), kernel_size=5)))
     assert shown.count("Conv2D") == shown.count("BatchNorm") == shown.count("ReLU") == 3
     assert [text for text in shown if "filters" in text] == [
         "1 × 1, 64 filters",
@@ -114,7 +122,7 @@ def test_identity_block_shows_each_layer_and_shape():
 
 def test_convolutional_block_shows_the_projection_and_its_stride():
     model = block(resnet.convolutional_block, (64, 64, 512))
-    shown = texts(pictures.draw_block(model))
+    shown = texts(diagrams.draw_block(model))
     assert shown.count("Conv2D") == shown.count("BatchNorm") == 4
     assert shown.count("1 × 1, 512 filters") == 2
     assert shown.count("stride 2") == shown.count("stride 1") == 2
@@ -124,7 +132,7 @@ def test_convolutional_block_shows_the_projection_and_its_stride():
 
 def test_a_plain_chain_has_no_shortcut():
     x = keras.Input((8, 8, 3))
-    shown = texts(pictures.draw_block(keras.Model(x, resnet.conv_bn(x, 4, 3), name="plain_part")))
+    shown = texts(diagrams.draw_block(keras.Model(x, resnet.conv_bn(x, 4, 3), name="plain_part")))
     assert any(text.startswith("Plain part: 8 × 8 × 3 → 8 × 8 × 4") for text in shown)
     assert not any("shortcut" in text for text in shown)
 
@@ -132,13 +140,13 @@ def test_a_plain_chain_has_no_shortcut():
 def test_a_block_written_with_plus_and_relu_is_drawn_alike():
     x = keras.Input((8, 8, 4))
     y = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3, padding="same")(x))
-    shown = texts(pictures.draw_block(keras.Model(x, keras.ops.relu(x + y), name="mine")))
+    shown = texts(diagrams.draw_block(keras.Model(x, keras.ops.relu(x + y), name="mine")))
     assert {"Add  +", "ReLU", "BatchNorm", "shortcut: x itself"} <= set(shown)
 
 
 def test_network_shows_what_the_model_counts():
     model = resnet.ResNet50((96, 96, 3), classes=7)
-    shown = texts(pictures.draw_network(model))
+    shown = texts(diagrams.draw_network(model))
     assert any("16 blocks, 50 layers" in t and f"{model.count_params():,}" in t for t in shown)
     assert {"3 × 3 = 9", "4 × 3 = 12", "6 × 3 = 18", "24 × 24 × 256", "3 × 3 × 2048", "7"} <= set(
         shown
@@ -148,7 +156,7 @@ def test_network_shows_what_the_model_counts():
 @pytest.mark.parametrize("name", ["skip_connection.png", "identity_block.png", "resnet50.png"])
 def test_all_text_lies_inside_and_apart(name):
     """No text is cut off at the edge, and no two texts overlap."""
-    figure = pictures.FIGURES[name]()
+    figure = diagrams.FIGURES[name]()
     figure.canvas.draw()
     boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text()]
     for number, box in enumerate(boxes):
@@ -157,7 +165,7 @@ def test_all_text_lies_inside_and_apart(name):
         assert not any(box.overlaps(other) for other in boxes[:number])
 
 
-# --- results
+# --- the measured figure
 
 
 def test_depth_has_a_line_for_each_network_and_kind_of_panel():
@@ -169,68 +177,8 @@ def test_depth_has_a_line_for_each_network_and_kind_of_panel():
         for layer in range(1, depth // 2)
         for seed, norm in enumerate((1.0, 2.0, 4.0))
     ]
-    figure = pictures.draw_depth(pd.DataFrame(rows))
+    figure = gradients.draw_depth(pd.DataFrame(rows))
     drawn = [line for axes in figure.axes for line in axes.lines if len(line.get_xdata())]
     assert sorted(len(line.get_xdata()) for line in drawn) == [2] * 4 + [4] * 4
     assert all(np.allclose(np.asarray(line.get_ydata()), 2.0) for line in drawn)  # middle seed
     assert all(axes.get_yscale() == "log" for axes in figure.axes)
-
-
-def test_history_draws_the_columns_that_are_there():
-    history = pd.DataFrame({"loss": [2.0, 1.0], "accuracy": [0.1, 0.5], "val_accuracy": [0, 0.4]})
-    loss, accuracy = pictures.plot_history(history).axes
-    assert [list(line.get_ydata()) for line in loss.lines] == [[2, 1]]
-    assert [list(line.get_ydata()) for line in accuracy.lines] == [[0.1, 0.5], [0, 0.4]]
-    assert list(loss.lines[0].get_xdata()) == [1, 2]
-
-
-def test_confusion_colours_shares_and_writes_counts():
-    axes = pictures.plot_confusion([[3, 1], [0, 8]], ["stop_sign", "watch"]).axes[0]
-    assert [text.get_text() for text in axes.texts] == ["3", "1", "0", "8"]
-    assert np.allclose(np.ravel(axes.collections[0].get_array()), [0.75, 0.25, 0, 1])
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["stop sign", "watch"]
-
-
-def test_confusion_of_many_classes_and_of_an_empty_class():
-    axes = pictures.plot_confusion(np.eye(20, dtype=int) * 0, [f"c{n}" for n in range(20)]).axes[0]
-    assert not axes.texts
-    assert np.all(np.ravel(axes.collections[0].get_array()) == 0)
-
-
-def test_per_class_keeps_the_best_and_the_worst():
-    figure = pictures.plot_per_class({f"class_{n:02d}": n / 40 for n in range(40)}, ends=3)
-    best, worst = ([t.get_text() for t in axes.get_yticklabels()] for axes in figure.axes)
-    assert best == ["class 39", "class 38", "class 37"]
-    assert worst == ["class 02", "class 01", "class 00"]
-    few = pictures.plot_per_class({"a": 0.5, "b": 1.0})
-    assert [t.get_text() for t in few.axes[0].get_yticklabels()] == ["b", "a"]
-
-
-def test_show_images_draws_each_and_leaves_no_frame():
-    images = [np.full((4, 5, 3), 200, "uint8"), np.random.rand(6, 6), np.ones((3, 3, 3)) * 9.0]
-    figure = pictures.show_images(images, ["stop_sign", 1, "x"], columns=2)
-    assert len(figure.axes) == 4 and not any(axes.axison for axes in figure.axes)
-    assert [axes.get_title() for axes in figure.axes] == ["stop sign", "1", "x", ""]
-    assert np.array_equal(figure.axes[0].images[0].get_array(), images[0])
-
-
-# --- display
-
-
-def test_show_displays_png_with_its_text_and_closes(monkeypatch):
-    shown = []
-    monkeypatch.setattr(pictures, "display", lambda data, **options: shown.append((data, options)))
-    figure = pictures.show_images([np.zeros((4, 4, 3))])
-    pictures.show(figure, alt='a "black" square')
-    (told, _), (data, options) = shown
-    assert 'alt="a &quot;black&quot; square"' in told["text/html"]
-    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
-    assert data["text/plain"] == options["metadata"]["image/png"]["alt"] == 'a "black" square'
-    assert not plt.fignum_exists(figure.number)
-
-
-def test_draw_all_draws_all_and_leaves_nothing_half(tmp_path, monkeypatch):
-    monkeypatch.setattr(pictures, "FIGURES", {"a.png": pictures.draw_skip_connection})
-    monkeypatch.setattr(pictures, "PHOTOS", {"b.jpg": sample.draw_test_image})
-    pictures.draw_all(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.jpg"}
