@@ -63,6 +63,9 @@ def test_each_check_of_the_student_edition_says_not_done_yet(path, student, caps
 
 
 START = """
+import sys
+sys.path.append("..")
+import exercises.checks
 import nbformat, pathlib, re
 for path in sorted(pathlib.Path().glob("*.ipynb")):
     space = {}
@@ -87,6 +90,9 @@ def test_every_student_notebook_starts_in_the_folder_that_is_handed_out(student)
         text=True,
     )
     assert run.returncode == 0, run.stderr
+    assert not re.search(r"(?m)^[IWE]\d{4} |: [IWE] tensorflow", run.stderr), (
+        "TensorFlow's log lines"
+    )
     *lines, our_exercises, our_helpers = run.stdout.splitlines()
     assert [line for line in lines if line.endswith(".ipynb")] == [path.name for path in PATHS]
     assert our_exercises == str(student / "exercises" / "__init__.py")
