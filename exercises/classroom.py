@@ -43,7 +43,7 @@ COLUMNS = ("student", "notebook", "exercise", "verdict", "sentence", "file")
 START = 300  # seconds that a process may take to start, on a busy machine
 UNTOUCHED = "The cell is as it was handed out."
 GUARDS = (  # the only place that says it; `mark --help` prints it
-    "What marking guards against: accidents. An answer that hangs, crashes, leaves Python, fills "
+    "What marking guards against: accidents. An answer that hangs, crashes, exits, fills "
     "the memory or spoils other cells costs only itself, and one that replaces a check or a "
     "function of a library, or prints a verdict of its own, earns nothing. It does not guard "
     "against attacks: the code runs with your rights, so mark strangers' work in a container."

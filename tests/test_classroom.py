@@ -57,9 +57,9 @@ def test_each_check_of_the_student_edition_says_not_done_yet(path, student, caps
     for cell in read(student / "notebooks" / path.name).cells:
         if "exercise" in tags(cell):
             exec(cell.source, {"checks": checks})
-            said = capsys.readouterr().out.splitlines()
+            printed = capsys.readouterr().out.splitlines()
             calls = cell.source.count("checks.")
-            assert [line[:14] for line in said] == ["Not done yet: "] * calls, said
+            assert [line[:14] for line in printed] == ["Not done yet: "] * calls, printed
 
 
 START = """
@@ -415,9 +415,9 @@ def test_bad_commands_are_refused_in_one_line(arguments, tmp_path, monkeypatch, 
     (tmp_path / "empty").mkdir()
     with pytest.raises(SystemExit) as stop:
         classroom.main(["mark", *arguments])
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert stop.value.code == 2
-    assert said.startswith("classroom: ") and said.count("\n") == 1, said
+    assert printed.startswith("classroom: ") and printed.count("\n") == 1, printed
 
 
 # ---------------------------------------------------------------- the teacher's sheet
@@ -436,7 +436,7 @@ FUNCTIONS = {  # wrong answers that the sheet describes in words
 }
 
 
-def said_about(exercise, answer):
+def verdict_on(exercise, answer):
     """(status, sentence) of an answer as it stands in the sheet."""
     code = re.fullmatch("`([^`]+)`", answer)
     return exercise["judges"][0](eval(code[1]) if code else FUNCTIONS[answer])
@@ -454,7 +454,7 @@ def test_the_sheet_quotes_the_checks(number):
     rows = re.findall(r"(?m)^\| (\d+) \| (.+) \| (.+) \|$", section)
     assert len(rows) == 5
     for exercise, answer, sentence in rows:
-        assert said_about(asked[int(exercise) - 1], answer) == ("wrong", sentence)
+        assert verdict_on(asked[int(exercise) - 1], answer) == ("wrong", sentence)
     assert f", {minutes(path)} minutes" in section.splitlines()[0]
     assert "**Goals.**" in section
     assert section.partition("**Discuss.**")[2].count("?*") == 2
