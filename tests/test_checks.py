@@ -458,7 +458,9 @@ WRONG_NETWORKS = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "word"), WRONG_NETWORKS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("answer", "word"), WRONG_NETWORKS, ids=[word for _, word in WRONG_NETWORKS]
+)
 def test_the_first_stage_that_differs_is_named(answer, word):
     status, sentence = checks.resnet50.verdict(answer)
     assert (status, word in sentence) == ("wrong", True), sentence
