@@ -498,7 +498,7 @@ def test_numbers_of_an_identity_block_are_those_of_the_real_one(filters, kernel_
     assert check.verdict(model.count_params(), **about)[0] == "right"
     about |= {"input_shape": shape, "strides": None}
     check = checks.multiply_adds_of_block
-    assert check.verdict(measure.multiply_adds(model), **about)[0] == "right"
+    assert check.verdict(measure.macs(model), **about)[0] == "right"
 
 
 @pytest.mark.parametrize(
@@ -516,12 +516,12 @@ def test_numbers_of_a_convolutional_block_are_those_of_the_real_one(
     model = model_of(resnet.convolutional_block, shape, filters, **options)
     about = {"input_shape": shape, "filters": filters, **options}
     check = checks.multiply_adds_of_block
-    assert check.verdict(measure.multiply_adds(model), **about)[0] == "right"
+    assert check.verdict(measure.macs(model), **about)[0] == "right"
     projection = model.get_layer("convolutional_block_0_conv")
     counted = projection.count_params() + 4 * filters[2]
     about = {"channels": shape[2], "filters": filters}
     assert checks.parameters_of_shortcut.verdict(counted, **about)[0] == "right"
-    counted = measure.layer_multiply_adds(projection)
+    counted = measure.layer_macs(projection)
     about = {"input_shape": shape, "filters": filters[2], "kernel_size": 1, "strides": strides}
     assert checks.multiply_adds_of_convolution.verdict(counted, **about)[0] == "right"
     about = {"input_shape": (None, *shape), "filters": filters, "strides": strides}
@@ -542,7 +542,7 @@ def test_numbers_of_the_network_are_those_of_the_real_one():
     weighted = [layer for layer in model.layers if hasattr(layer, "kernel")]
     assert checks.weighted_layers.verdict(len(weighted) - len(projections))[0] == "right"
     assert "four projections" in checks.weighted_layers.verdict(len(weighted))[1]
-    table = measure.ledger(model)
+    table = measure.layer_table(model)
     fields = {
         "stage_with_most_parameters": "parameters",
         "stage_with_most_multiply_adds": "multiply-adds",

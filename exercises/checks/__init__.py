@@ -16,8 +16,6 @@ transfer    the check of a function that freezes layers
 A function under `@check(...)` in one of these files is a check: it needs no other list.
 """
 
-import helpers  # noqa: F401  # starts TensorFlow without its log lines
-
 # Importing these files registers their checks.
 from exercises.checks import blocks, calculus, choices, network, numbers, results, transfer  # noqa: F401
 from exercises.checks.verdict import CHECKS
