@@ -33,8 +33,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exercises import submission
-from exercises.checks import CHECKS
-from helpers import UserError
+from helpers import UserError, setup
 from helpers.files import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -43,7 +42,7 @@ COLUMNS = ("student", "notebook", "exercise", "verdict", "sentence", "file")
 START = 300  # seconds that a process may take to start, on a busy machine
 UNTOUCHED = "The cell is as it was handed out."
 GUARDS = (  # the only place that says it; `mark --help` prints it
-    "What marking guards against: accidents. An answer that hangs, crashes, leaves Python, fills "
+    "What marking guards against: accidents. An answer that hangs, crashes, exits, fills "
     "the memory or spoils other cells costs only itself, and one that replaces a check or a "
     "function of a library, or prints a verdict of its own, earns nothing. It does not guard "
     "against attacks: the code runs with your rights, so mark strangers' work in a container."
@@ -132,6 +131,8 @@ def read_exercise(cell, heading):
 
 def judge(name, rest, keywords, answer):
     """(status, sentence) of one call of a check."""
+    from exercises.checks import CHECKS  # it starts TensorFlow, for some seconds
+
     return CHECKS[name].verdict(answer, *rest, **keywords)
 
 
@@ -449,6 +450,7 @@ def main(arguments=None):
         if args.command == "student":
             print(f"Written: {write_student_edition().relative_to(ROOT)}. Hand out that folder.")
             return
+        setup.check()
         table = mark(args.folder, args.seconds, args.jobs)
         args.csv.parent.mkdir(parents=True, exist_ok=True)
         with args.csv.open("w", encoding="utf-8", newline="") as file:

@@ -458,7 +458,9 @@ WRONG_NETWORKS = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "word"), WRONG_NETWORKS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("answer", "word"), WRONG_NETWORKS, ids=[word for _, word in WRONG_NETWORKS]
+)
 def test_the_first_stage_that_differs_is_named(answer, word):
     status, sentence = checks.resnet50.verdict(answer)
     assert (status, word in sentence) == ("wrong", True), sentence
@@ -496,7 +498,7 @@ def test_numbers_of_an_identity_block_are_those_of_the_real_one(filters, kernel_
     assert check.verdict(model.count_params(), **about)[0] == "right"
     about |= {"input_shape": shape, "strides": None}
     check = checks.multiply_adds_of_block
-    assert check.verdict(measure.multiply_adds(model), **about)[0] == "right"
+    assert check.verdict(measure.macs(model), **about)[0] == "right"
 
 
 @pytest.mark.parametrize(
@@ -514,12 +516,12 @@ def test_numbers_of_a_convolutional_block_are_those_of_the_real_one(
     model = model_of(resnet.convolutional_block, shape, filters, **options)
     about = {"input_shape": shape, "filters": filters, **options}
     check = checks.multiply_adds_of_block
-    assert check.verdict(measure.multiply_adds(model), **about)[0] == "right"
+    assert check.verdict(measure.macs(model), **about)[0] == "right"
     projection = model.get_layer("convolutional_block_0_conv")
     counted = projection.count_params() + 4 * filters[2]
     about = {"channels": shape[2], "filters": filters}
     assert checks.parameters_of_shortcut.verdict(counted, **about)[0] == "right"
-    counted = measure.layer_multiply_adds(projection)
+    counted = measure.layer_macs(projection)
     about = {"input_shape": shape, "filters": filters[2], "kernel_size": 1, "strides": strides}
     assert checks.multiply_adds_of_convolution.verdict(counted, **about)[0] == "right"
     about = {"input_shape": (None, *shape), "filters": filters, "strides": strides}
@@ -540,7 +542,7 @@ def test_numbers_of_the_network_are_those_of_the_real_one():
     weighted = [layer for layer in model.layers if hasattr(layer, "kernel")]
     assert checks.weighted_layers.verdict(len(weighted) - len(projections))[0] == "right"
     assert "four projections" in checks.weighted_layers.verdict(len(weighted))[1]
-    table = measure.ledger(model)
+    table = measure.layer_table(model)
     fields = {
         "stage_with_most_parameters": "parameters",
         "stage_with_most_multiply_adds": "multiply-adds",
