@@ -2,6 +2,9 @@
 # make test   set up, run every test and every notebook
 # make lab    set up, open the notebooks in JupyterLab
 #
+# make check  what tells in under a minute that the tree is sound
+# make site   the notebooks as a web book: build/site/index.html
+#
 # make student           writes build/student: the notebooks without solutions, to hand out
 # make mark FOLDER=...   checks the notebooks that were handed in (exercises/TEACHING.md)
 #
@@ -19,7 +22,7 @@ VENV := $(if $(filter pinned,$(VERSIONS)),.venv,build/venv-$(VERSIONS))
 BIN := $(VENV)/bin
 
 .PHONY: run test lab lab-check notebooks images bench signs ablation clean colab-check \
-  address student mark again
+  address student mark check site again
 
 run: $(VENV)/ready
 	$(BIN)/python train.py --data sample
@@ -33,6 +36,14 @@ test: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -q tests
 	$(BIN)/python -m pytest -q $(NBVAL) notebooks
+
+CHECKED := $(foreach name,links notebooks data measure resnet,tests/test_$(name).py)
+
+check: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/python -m pytest -q $(CHECKED) -k "not imagenet and not 224 and not large"
 
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=300
 
@@ -48,6 +59,16 @@ student: $(VENV)/ready
 
 mark: $(VENV)/ready
 	$(BIN)/python -m exercises.classroom mark "$(FOLDER)"
+
+SITE := build/venv-site
+
+site: $(SITE)/ready
+	$(SITE)/bin/python docs/build.py
+
+$(SITE)/ready: docs/requirements.txt
+	$(PYTHON) -m venv --clear $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	@touch $@
 
 # Runs every notebook from top to bottom and stores what it printed. Without that variable the
 # kernel would store TensorFlow's log lines, which nbval does not see when it compares.

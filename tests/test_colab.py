@@ -13,7 +13,7 @@ import sys
 import nbformat
 import pytest
 import tensorflow as tf
-from address import address, owner_and_name, write
+from address import FILES, address, owner_and_name, write
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 from test_notebooks import PATHS, ROOT, code, read, tags
@@ -310,13 +310,14 @@ def test_the_address_is_the_same_everywhere():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"git clone {address()}\n" in readme
     assert badge.findall(readme)
+    assert f"https://{name.split('/')[0]}.github.io/{name.split('/')[1]}/" in readme
     for named, file in badge.findall(readme):
         assert named == name and (ROOT / file).exists()
 
 
 def test_one_command_writes_the_address_everywhere(tmp_path):
     (tmp_path / "notebooks").mkdir()
-    names = ["pyproject.toml", "README.md", *(f"notebooks/{path.name}" for path in PATHS)]
+    names = [*FILES, *(f"notebooks/{path.name}" for path in PATHS)]
     for name in names:
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     assert len(write("some-one/fork.2", tmp_path)) == len(names)
@@ -324,7 +325,8 @@ def test_one_command_writes_the_address_everywhere(tmp_path):
     for name in names:
         text = (tmp_path / name).read_text(encoding="utf-8")
         assert f"github.com/{old}" not in text and f"github/{old}" not in text
-        assert "/some-one/fork.2" in text
+        assert f"{old.split('/')[0]}.github.io" not in text
+        assert "some-one/fork.2" in text
     assert write(old, tmp_path)
     assert all((tmp_path / name).read_bytes() == (ROOT / name).read_bytes() for name in names)
 

@@ -417,15 +417,3 @@ def test_a_linked_environment_is_not_emptied(make, tmp_path):
     code, lines, calls = make("run", f"PYTHON={tmp_path / 'bin/python3.12'}")
     assert code == 2 and len(lines) == 1 and "rm .venv" in lines[0]
     assert not any("venv --clear" in call for call in calls)
-
-
-def test_the_readme_names_files_that_exist_and_describes_its_pictures():
-    text = (ROOT / "README.md").read_text()
-    links = re.findall(r"(!?)\[([^\]]*)\]\(([^)#]+)\)", text)
-    local = [(bang, words, target) for bang, words, target in links if "://" not in target]
-    assert len(local) > 8
-    for bang, words, target in local:
-        assert (ROOT / target).exists(), target
-        assert not bang or len(words) > 30, f"{target} needs a description"
-    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
-        assert f"notebooks/{notebook.name}" in text
