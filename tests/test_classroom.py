@@ -63,14 +63,13 @@ def test_each_check_of_the_student_edition_says_not_done_yet(path, student, caps
 
 
 START = """
-import sys
-sys.path.append("..")
+import nbformat, pathlib, re, sys
+sys.path.append(str(pathlib.Path.cwd().parent))
 from exercises import classroom
 try:
     classroom.main(["mark", "nowhere"])
 except SystemExit:
     pass
-import nbformat, pathlib, re
 for path in sorted(pathlib.Path().glob("*.ipynb")):
     space = {}
     for cell in nbformat.read(path, as_version=4).cells:
