@@ -70,13 +70,14 @@ try:
     classroom.main(["mark", "nowhere"])
 except SystemExit:
     pass
+import exercises.checks
 for path in sorted(pathlib.Path().glob("*.ipynb")):
     space = {}
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "code" and re.search("(?m)^(import|from) ", cell.source):
             exec(cell.source, space)
     print(path.name)
-import exercises, helpers
+import helpers
 print(exercises.__file__)
 print(helpers.__file__)
 """
