@@ -11,6 +11,7 @@ calculus    checks of functions about the identity and its gradient
 numbers     checks of numbers and shapes
 results     checks of numbers about splits, scores and predictions
 choices     checks of questions with several answers to choose from
+explanations  checks of answers in words
 transfer    the check of a function that freezes layers
 
 A function under `@check(...)` in one of these files is a check: it needs no other list.
