@@ -14,7 +14,6 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from tqdm.keras import TqdmCallback
 
 from helpers import UserError
 from helpers.batches import eval_batches, train_batches
@@ -163,6 +162,8 @@ def fit(model, train, recipe, val=None, checkpoint=None, backgrounds=None, verbo
         restore(model, run.folder)
     callbacks = [run]
     if verbose and sys.stdout.isatty():
+        from tqdm.keras import TqdmCallback  # here: in a notebook it warns of missing widgets
+
         callbacks.append(TqdmCallback(recipe.epochs, verbose=0, initial=first_epoch))
         verbose = 0
     if first_epoch < recipe.epochs:
