@@ -1,10 +1,11 @@
 """Gradients of fresh plain and residual networks, of activations and of kernels.
 
-    python experiments/gradients.py    # about 5 minutes; writes three tables to experiments/results
+    python experiments/gradients.py    # about 5 minutes; writes four tables to experiments/results
 
 gradients.csv: per layer, at the start, what the loss's gradient is for the layer's output and for
 its kernel (median of the seeds). explosion.csv: the same per network, as a factor per layer and
-from the first layer to the last. singular_values.csv: how far 20 blocks in a row stretch a small
+from the first layer to the last. gradients_training.csv: what the first steps of training make of
+it, with BatchNorm. singular_values.csv: how far 20 blocks in a row stretch a small
 change of their input.
 """
 
@@ -37,6 +38,7 @@ def main():
     write(layer_means, "gradients.csv")
     write(explosion(rows), "explosion.csv")
     write(singular_values(images, SEEDS), "singular_values.csv")
+    write(while_training(*drawn_pictures(32), (30, 50), SEEDS), "gradients_training.csv")
 
 
 def write(table, name):
@@ -158,6 +160,33 @@ def explosion(rows):
         row["spread"] = row["largest_step"] / row["smallest_step"]
         tables.append(row)
     return pd.DataFrame(tables).groupby(NETWORK, sort=False).median().reset_index()
+
+
+def while_training(images, labels, depths, seeds, rates=(0.01, 0.1), steps=(0, 1, 2, 5, 10, 40)):
+    """`explosion` with BatchNorm after some steps of SGD on batches of 32: the median of the seeds.
+
+    loss: of the last batch, before its step; of a network that diverged all numbers are "nan".
+    """
+    tables = []
+    for residual, depth, rate, seed in product((False, True), depths, rates, seeds):
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(seed)
+        model = measure.small_net(depth, residual)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.SGD(rate), loss, jit_compile=False)
+        named = {"network": "residual" if residual else "plain", "batch_norm": True}
+        named |= {"initialiser": "Glorot", "padding": "zero", "depth": depth, "seed": seed}
+        rng = np.random.default_rng(seed)
+        last_loss = np.nan
+        for step in range(max(steps) + 1):
+            if step in steps:
+                table = layer_gradients(model, images[::8], labels[::8]).assign(**named)
+                tables.append(explosion(table).assign(rate=rate, step=step, loss=last_loss))
+            batch = rng.choice(len(images), 32, replace=False)
+            last_loss = model.train_on_batch(images[batch], labels[batch])
+    columns = ["network", "depth", "rate", "step"]
+    means = pd.concat(tables).groupby(columns, sort=False)
+    return means[["loss", "activation_ratio", "kernel_ratio", "spread"]].median().reset_index()
 
 
 # --- singular values ------------------------------------------------------------------------------
