@@ -13,14 +13,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import data, measure  # isort: skip  (first: TensorFlow starts quietly)
-
 import keras
 import numpy as np
 import pandas as pd
 from keras import layers
 
 from experiments.gradients import RESULTS, drawn_pictures, record_statistics
+from helpers import files, measure
 
 
 def main():
@@ -34,7 +33,7 @@ def main():
             for batch in (None, 256, 64, 32, 16):
                 row = {"seed": seed, "depth": depth, "batch": batch or "inference"}
                 rows.append(row | compare(shallow, deeper, images, labels, batch))
-    data.write_table(RESULTS / "copy_proof.csv", pd.DataFrame(rows))
+    files.write_csv(RESULTS / "copy_proof.csv", pd.DataFrame(rows))
     print(pd.DataFrame(rows).groupby(["depth", "batch"]).median().to_string())
 
 

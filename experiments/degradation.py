@@ -20,12 +20,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import UserError, data, sample  # isort: skip  (first: TensorFlow starts quietly)
-
 import keras
 import numpy as np
 import pandas as pd
 from keras import layers
+
+from helpers import UserError, data, download, files, splits, synthetic
 
 RESULTS = Path(__file__).resolve().parent / "results"
 DEPTHS = (20, 56)
@@ -92,9 +92,9 @@ def shortcut(x, width, strides):
 
 def photographs(name, per_class=40):
     """The training images, `per_class` of each category: uint8 (n, 32, 32, 3), and labels (n,)."""
-    folder = data.dataset_folder(name)
-    images = data.load_images(folder, 32, classes=sample.SAMPLE_CATEGORIES)
-    train, *_ = data.split(images.labels, images.class_names, per_class)
+    folder = download.dataset_folder(name)
+    images = data.load_images(folder, 32, classes=synthetic.CATEGORIES)
+    train, *_ = splits.split(images.labels, images.class_names, per_class)
     return images.pixels[train], images.labels[train]
 
 
@@ -144,9 +144,9 @@ def sweep(images, labels, todo, file):
             curve = pd.concat([pd.read_csv(curves_file), curve])
         # A run that was stopped between the two files has left a curve.
         curve = curve.drop_duplicates([*RUN, "epoch"], keep="last")
-        data.write_table(curves_file, curve)
+        files.write_csv(curves_file, curve)
         row = named | scores | {"seconds": round(time.time() - start)}
-        data.write_table(file, pd.DataFrame([*runs.to_dict("records"), row]))
+        files.write_csv(file, pd.DataFrame([*runs.to_dict("records"), row]))
         print(row, flush=True)
 
 

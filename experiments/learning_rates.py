@@ -12,13 +12,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import data, measure  # isort: skip  (first: TensorFlow starts quietly)
-
 import keras
 import numpy as np
 import pandas as pd
 
 from experiments.gradients import RESULTS, drawn_pictures
+from helpers import files, measure
 
 DEPTHS = (10, 30)
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -46,7 +45,7 @@ def sweep(images, labels, file, depths=DEPTHS, rates=RATES, epochs=EPOCHS, seeds
             errors = training_errors(model, images, labels, rate, epochs)
             named = {"network": network, "depth": depth, "seed": seed, "learning_rate": rate}
             rows += [named | {"epoch": epoch, "error": error} for epoch, error in errors.items()]
-        data.write_table(file, pd.DataFrame(rows))
+        files.write_csv(file, pd.DataFrame(rows))
         print(network, depth, seed, flush=True)
 
 

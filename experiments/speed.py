@@ -1,25 +1,30 @@
-"""Two ratios, measured side by side in one run: `make bench`. Times of one machine mean little.
+"""Ratios, measured side by side in one run: `make bench`. Times of one machine mean little.
 
-1. A training step of our ResNet50 against keras.applications.ResNet50, compiled the same way.
+1. A training step: ours with fused layers, ours as the notebooks build it, and that of
+   keras.applications.ResNet50.
 2. Training from a folder of JPEG files against training from the same images in memory.
 
-`python tests/bench.py FOLDER` measures the second on a folder of your own (one sub-folder a class)
+`python experiments/speed.py FOLDER` measures the second on a folder of your own (one sub-folder a class)
 in place of the synthetic pictures.
 """
 
 import statistics
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from helpers import data, resnet, training  # isort: skip  (first: TensorFlow starts quietly)
 
 import keras
 import numpy as np
+import tensorflow as tf
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from helpers import batches, data, download, fused, training
+from helpers.recipe import Recipe
 
 SIZE, BATCH, ROUNDS = 64, 32, 5
+RECIPE = Recipe(image_size=SIZE, batch_size=BATCH, epochs=100)
 
 
 def rates(runs):
@@ -34,60 +39,73 @@ def rates(runs):
 
 
 def report(title, rate):
-    (first, one), (second, other) = rate.items()
+    slowest = min(rate.values())
     print(title)
-    print(f"  {first:<32} {one:7.1f} images/s")
-    print(f"  {second:<32} {other:7.1f} images/s")
-    print(f"  ratio {one / other:.3f}\n", flush=True)
+    for name, images in rate.items():
+        print(f"  {name:<32} {images:7.1f} images/s  {images / slowest:5.2f}")
+    print(flush=True)
+
+
+def application(precision, classes):
+    """The library's network, compiled as its users compile it."""
+    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1)(keras.Input((SIZE, SIZE, 3)))
+    model = keras.applications.ResNet50(weights=None, input_tensor=scaled, classes=classes)
+    model.compile(keras.optimizers.AdamW(1e-3), "categorical_crossentropy", jit_compile=False)
+    return model
+
+
+def plain(precision, classes):
+    """Our network as the notebooks build it."""
+    recipe = replace(RECIPE, precision=precision)
+    return training.compile_model(training.build_model(recipe, classes), recipe, steps=8)
+
+
+def fast(precision, classes):
+    """Our network as train.py trains it."""
+    recipe = replace(RECIPE, precision=precision)
+    model = fused.fuse(training.build_model(recipe, classes))
+    return training.compile_model(model, recipe, steps=8)
 
 
 def bench_step(trials=3):
-    """Builds both networks anew in each trial, in turns first: one and the same network, built
-    twice in one process, can differ by more than half in speed, for as long as it lives. So the
-    best of the trials are compared."""
-    classes, steps = 101, 8
+    """Builds the networks anew in each trial: one and the same network, built twice in one process,
+    can differ by more than half in speed, for as long as it lives. The best trials are compared."""
+    classes, steps, precision = 101, 8, training.choose_precision()
     rng = np.random.default_rng(0)
     x = rng.uniform(0, 255, (steps * BATCH, SIZE, SIZE, 3)).astype("float32")
     y = keras.utils.to_categorical(rng.integers(0, classes, len(x)), classes)
-
-    def application():
-        scaled = keras.layers.Rescaling(1 / 127.5, offset=-1)(keras.Input((SIZE, SIZE, 3)))
-        return keras.applications.ResNet50(weights=None, input_tensor=scaled, classes=classes)
-
-    def ours():
-        return resnet.ResNet50((SIZE, SIZE, 3), classes)
-
-    best = {"ours": 0, "keras.applications": 0}
-    builders = {"ours": ours, "keras.applications": application}
+    shown = batches.without_autotune(tf.data.Dataset.from_tensor_slices((x, y)).batch(BATCH))
+    builders = {"ours, fused": fast, "ours, plain": plain, "keras.applications": application}
+    best = dict.fromkeys(builders, 0)
     for trial in range(trials):
         runs = {}
         for name in sorted(builders, reverse=trial % 2 == 0):
-            model = training.compile_model(builders[name](), steps, 100, 1e-3, 0.05, 0.1)
+            model = builders[name](precision, classes)
 
             def run(model=model):
-                model.fit(x, y, batch_size=BATCH, epochs=1, verbose=0, shuffle=False)
+                model.fit(shown, epochs=1, verbose=0)
                 return len(x)
 
             run()  # builds and traces
             runs[name] = run
         rate = rates(runs)
-        print(f"  trial {trial + 1}:", {name: round(r, 1) for name, r in rate.items()}, flush=True)
         best = {name: max(best[name], rate[name]) for name in best}
         keras.backend.clear_session()
-    report(f"Training step, {SIZE} px, batch {BATCH}, float32, best of {trials}", best)
+    title = f"Training step, {SIZE} px, batch {BATCH}, {precision} (the library's: float32)"
+    report(f"{title}, best of {trials}", best)
 
 
 def bench_folder(folder):
-    images = data.load_images(folder, data.stored_size(SIZE))
+    images = data.load_images(folder, batches.load_size(SIZE))
     rng = np.random.default_rng(0)
     chosen = rng.choice(len(images.paths), 320, replace=len(images.paths) < 320)
-    pixels, classes = images.pixels[chosen], len(images.class_names)
-    options = dict(size=SIZE, batch_size=BATCH, epochs=ROUNDS + 1)
-    batches, steps = data.training_batches(pixels, images.labels[chosen], classes, **options)
-    model = training.new_network(SIZE, classes, False, "float32")
-    training.compile_model(model, steps, 100, 1e-3, 0.05, 0.1)
-    ready = [(x.numpy(), y.numpy()) for x, y in batches.take(steps)]
-    pipeline = iter(batches)
+    classes = len(images.class_names)
+    recipe = replace(RECIPE, epochs=ROUNDS + 1, precision="float32")
+    labelled = (images.paths[chosen], images.labels[chosen])
+    shown, steps = batches.train_batches(*labelled, classes, recipe)
+    model = fast("float32", classes)
+    ready = [(x.numpy(), y.numpy()) for x, y in shown.take(steps)]
+    pipeline = iter(shown)
 
     def from_folder():
         for _ in range(steps):
@@ -109,4 +127,4 @@ def bench_folder(folder):
 
 if __name__ == "__main__":
     bench_step()
-    bench_folder(sys.argv[1] if len(sys.argv) > 1 else data.dataset_folder("sample"))
+    bench_folder(sys.argv[1] if len(sys.argv) > 1 else download.dataset_folder("sample"))

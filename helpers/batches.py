@@ -171,10 +171,17 @@ def train_batches(images, labels, classes, recipe, first_epoch=0, backgrounds=No
 
     epochs = np.arange(first_epoch, recipe.epochs, dtype="int32")
     batches = tf.data.Dataset.from_tensor_slices(epochs).flat_map(indices)
-    return batches.map(batch, num_parallel_calls=2).prefetch(4), steps
+    return without_autotune(batches.map(batch, num_parallel_calls=2).prefetch(4)), steps
 
 
 def eval_batches(images, labels, classes, batch_size=64):
     """Batches as they are, in order, for validation: a tf.data.Dataset."""
     dataset = tf.data.Dataset.from_tensor_slices((images, tf.one_hot(labels, classes)))
-    return dataset.batch(batch_size).prefetch(2)
+    return without_autotune(dataset.batch(batch_size).prefetch(2))
+
+
+def without_autotune(dataset):
+    """The same tf.data.Dataset; it ends without waiting for the autotuner to sleep out its turn."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)

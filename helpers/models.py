@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from helpers import UserError
-from helpers.batches import load_size
+from helpers.batches import load_size, without_autotune
 from helpers.files import ROOT, atomic_write, sha256, write_json
 from helpers.recipe import STAGES
 from helpers.resnet import ARCHITECTURES, copy_weights, imagenet_scaling
@@ -56,7 +56,8 @@ def predict_probabilities(model, pixels, batch_size=64):
         whole = tf.image.resize(pixels, (size, size), antialias=True).numpy()
         views = [whole, pixels[:, edge : edge + size, edge : edge + size]]
     views += [view[:, :, ::-1] for view in views]
-    return np.mean([model.predict(v, batch_size=batch_size, verbose=0) for v in views], axis=0)
+    batches = [tf.data.Dataset.from_tensor_slices(view).batch(batch_size) for view in views]
+    return np.mean([model.predict(without_autotune(b), verbose=0) for b in batches], axis=0)
 
 
 def top_k(probabilities, class_names, k=5):

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from helpers import UserError
+from helpers import UserError, fused
 from helpers.batches import eval_batches, train_batches
 from helpers.files import atomic_write, write_csv
 from helpers.models import CARD, dtype_policy, read_card
@@ -122,7 +122,7 @@ def build_optimizer(recipe, steps):
             schedule, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
         )
     else:
-        optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
+        optimizer = fused.AdamW(schedule, weight_decay=recipe.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 
@@ -145,7 +145,7 @@ def compile_model(model, recipe, steps):
 
 
 def fit(model, train, recipe, val=None, checkpoint=None, backgrounds=None, verbose=2):
-    """Trains `model` by the recipe; returns its history, one dict per epoch.
+    """Trains `model` by the recipe, on faster layers; returns its history, one dict per epoch.
 
     train, val: (images, labels), images uint8 (n, s, s, 3) with s = load_size(recipe.image_size)
     for training, recipe.image_size for validation; or, for training, n file names.
@@ -157,9 +157,9 @@ def fit(model, train, recipe, val=None, checkpoint=None, backgrounds=None, verbo
     first_epoch = len(run.history)
     batches, steps = train_batches(*train, classes, recipe, first_epoch, backgrounds)
     set_batch_norm_momentum(model, steps, recipe.batch_norm_momentum)
-    compile_model(model, recipe, steps)
+    fast = compile_model(fused.fuse(model), recipe, steps)
     if first_epoch:
-        restore(model, run.folder)
+        restore(fast, run.folder)
     callbacks = [run]
     if verbose and sys.stdout.isatty():
         from tqdm.keras import TqdmCallback  # here: in a notebook it warns of missing widgets
@@ -167,7 +167,7 @@ def fit(model, train, recipe, val=None, checkpoint=None, backgrounds=None, verbo
         callbacks.append(TqdmCallback(recipe.epochs, verbose=0, initial=first_epoch))
         verbose = 0
     if first_epoch < recipe.epochs:
-        model.fit(
+        fast.fit(
             batches,
             epochs=recipe.epochs,
             initial_epoch=first_epoch,
@@ -177,6 +177,7 @@ def fit(model, train, recipe, val=None, checkpoint=None, backgrounds=None, verbo
             verbose=verbose,
             callbacks=callbacks,
         )
+    model.set_weights(fast.get_weights())
     return run.history
 
 

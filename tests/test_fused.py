@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from helpers import fused
-from helpers.data import ROOT
+from helpers.files import ROOT
 
 # How far apart two results may be, as a part of the largest value: some units in the last place.
 TOLERANCE = {"float32": 2e-5, "mixed_bfloat16": 2e-2, "mixed_float16": 4e-3}

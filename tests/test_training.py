@@ -1,10 +1,13 @@
 """The recipe, checkpoints that outlive a kill, scores, and models on disk."""
 
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 
 import h5py
 import keras
@@ -14,12 +17,12 @@ import pytest
 import tensorflow as tf
 from conftest import small_network, write_folder
 
+import train
 from helpers import UserError, batches, evaluation, files, models, resnet, training
 from helpers.files import ROOT
 from helpers.recipe import Recipe
 
-# Runs train.py with the small network. $KILL names the moment at which the process kills itself:
-# "step N" in the N-th step, "write N" in the middle of the N-th file that is written.
+# Runs train.py with the small network; if $KILL is set it kills its own process in the eighth step.
 RUNNER = """
 import os, signal, sys
 sys.path[:0] = [{root!r}, {tests!r}]
@@ -27,30 +30,65 @@ from helpers import resnet, training
 from conftest import small_network
 import train
 resnet.ARCHITECTURES["resnet50"] = small_network
-kind, _, number = os.environ.get("KILL", "").partition(" ")
-left = [int(number or 0)]
+left = [8]
 def count_down(*args, **kwargs):
     left[0] -= 1
     if left[0] == 0:
         os.kill(os.getpid(), signal.SIGKILL)
-if kind == "step":
+if os.environ["KILL"]:
     training.Checkpoint.on_train_batch_end = count_down
-if kind == "write":
-    os.fsync = count_down
 train.main(sys.argv[1:])
 """
 
 
-def run_train(*arguments, kill=""):
+def run_process(*arguments, kill=False):
+    """Runs train.py as a process of its own; returns what it printed."""
     code = RUNNER.format(root=str(ROOT), tests=str(ROOT / "tests"))
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
-        env={**os.environ, "KILL": kill},
+        env=os.environ | {"KILL": "yes" if kill else ""},
         capture_output=True,
         text=True,
     )
     assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
     return done.stdout
+
+
+def run_train(*arguments):
+    """Runs train.py in this process, which costs no start of TensorFlow: (exit code, output)."""
+    printed, code = io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(printed):
+        patch.setitem(resnet.ARCHITECTURES, "resnet50", small_network)
+        try:
+            train.main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code
+    return code, printed.getvalue()
+
+
+class Killed(BaseException):
+    """Stands in for a kill. Nothing in the project catches it."""
+
+
+def run_until(moment, left_behind, *arguments, out):
+    """Runs train.py in this process up to a moment: "step N", or "write N" for the middle of the
+    N-th file that it writes. `left_behind` gets a copy of the folder `out` as it is then: what a
+    kill would leave."""
+    kind, _, number = moment.partition(" ")
+    left = [int(number)]
+
+    def count_down(*args, **kwargs):
+        left[0] -= 1
+        if left[0] == 0:
+            shutil.copytree(out, left_behind)
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        if kind == "step":
+            patch.setattr(training.Checkpoint, "on_train_batch_end", count_down)
+        else:
+            patch.setattr(os, "fsync", count_down)
+        run_train(*arguments, "--out", out)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +101,15 @@ def flags(tmp_path_factory):
 @pytest.fixture(scope="module")
 def uninterrupted(flags, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole")
-    run_train(*flags, "--out", out)
+    assert run_train(*flags, "--out", out)[0] == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def killed(flags, tmp_path_factory):
+    """What a process leaves that is killed in the eighth step, in the second epoch."""
+    out = tmp_path_factory.mktemp("killed")
+    run_process(*flags, "--out", out, kill=True)
     return out
 
 
@@ -79,37 +125,53 @@ def test_a_finished_training_leaves_the_promised_files(uninterrupted):
     assert split["file"].is_unique
 
 
-@pytest.mark.parametrize("kills", [["step 8"], ["write 3", "write 4", "step 3"]])
-def test_killed_and_started_again_it_ends_where_it_would_have(
-    flags, uninterrupted, tmp_path, kills
-):
-    for kill in kills:
-        run_train(*flags, "--out", tmp_path, kill=kill)
-    output = run_train(*flags, "--out", tmp_path)
-    assert "Going on after epoch" in output
+def same_result(one, other):
     columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
-    whole, resumed = (pd.read_csv(f / "history.csv")[columns] for f in (uninterrupted, tmp_path))
+    whole, resumed = (pd.read_csv(folder / "history.csv")[columns] for folder in (one, other))
     np.testing.assert_allclose(resumed, whole, rtol=1e-4, atol=1e-5)
-    cards = [json.loads((f / "card.json").read_text()) for f in (uninterrupted, tmp_path)]
+    cards = [json.loads((folder / "card.json").read_text()) for folder in (one, other)]
     assert cards[0]["test"] == cards[1]["test"]
-    assert not list(tmp_path.glob("part-*"))
+    assert not list(other.glob("part-*"))
+
+
+def test_killed_and_started_again_it_ends_where_it_would_have(
+    flags, uninterrupted, killed, tmp_path
+):
+    shutil.copytree(killed, tmp_path / "out")
+    assert "Going on after epoch 1 of 4" in run_process(*flags, "--out", tmp_path / "out")
+    same_result(uninterrupted, tmp_path / "out")
+
+
+def test_killed_while_it_writes_it_ends_where_it_would_have(flags, uninterrupted, tmp_path):
+    out = tmp_path / "0"
+    for moment in ("write 3", "write 4", "step 3"):  # each start goes on where the last was killed
+        left_behind = out.with_name(str(int(out.name) + 1))
+        run_until(moment, left_behind, *flags, out=out)
+        assert list(left_behind.glob("part-*"))  # half written, and not in the way
+        out = left_behind
+    code, output = run_train(*flags, "--out", out)
+    assert code == 0 and "Going on after epoch 1 of 4" in output
+    same_result(uninterrupted, out)
 
 
 def test_a_finished_training_is_not_begun_again_nor_overwritten(flags, uninterrupted, tmp_path):
     before = (uninterrupted / "model.weights.h5").read_bytes()
-    assert "holds this very training run, finished" in run_train(*flags, "--out", uninterrupted)
-    with pytest.raises(AssertionError, match="epochs 4 -> 5"):
-        run_train(*flags, "--epochs", 5, "--out", uninterrupted)
+    code, output = run_train(*flags, "--out", uninterrupted)
+    assert code == 0 and "holds this very training run, finished" in output
+    code, output = run_train(*flags, "--epochs", 5, "--out", uninterrupted)
+    assert code == 2 and "epochs 4 -> 5" in output
     assert (uninterrupted / "model.weights.h5").read_bytes() == before
 
 
-def test_an_unfinished_training_with_other_settings_is_kept(flags, tmp_path):
-    run_train(*flags, "--out", tmp_path, kill="step 8")
-    before = (tmp_path / training.CHECKPOINT).read_bytes()
-    with pytest.raises(AssertionError, match=r"learning_rate 0\.001 -> 0\.01"):
-        run_train(*flags, "--learning-rate", 0.01, "--out", tmp_path)
-    assert (tmp_path / training.CHECKPOINT).read_bytes() == before
-    assert "Going on" not in run_train(*flags, "--overwrite", "--out", tmp_path)
+def test_an_unfinished_training_with_other_settings_is_kept(flags, killed, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(killed, out)
+    before = (out / training.CHECKPOINT).read_bytes()
+    code, output = run_train(*flags, "--learning-rate", 0.01, "--out", out)
+    assert code == 2 and "learning_rate 0.001 -> 0.01" in output
+    assert (out / training.CHECKPOINT).read_bytes() == before
+    code, output = run_train(*flags, "--overwrite", "--out", out)
+    assert code == 0 and "Going on" not in output
 
 
 # --- the recipe
