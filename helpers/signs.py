@@ -80,7 +80,7 @@ def otsu_threshold(values):
 def backgrounds(size, folder=None):
     """What may be behind a hand in training: uint8 (n, size, size, 3), half of it drawn pictures.
 
-    The photos have all the same plain wall. The drawn sample lends things with edges, `pink_noise`
+    All photos have the same plain wall. Synthetic pictures lend things with edges, `pink_noise`
     what lies between. folder: where data is kept.
     """
     drawn = load_images(dataset_folder("sample", folder), size).pixels

@@ -1,25 +1,24 @@
-"""The drawn sample: small pictures of eight Caltech 101 categories, made by code.
+"""Synthetic pictures of eight Caltech 101 categories, so that nothing has to be downloaded.
 
-It lets every notebook and test run with nothing downloaded. The folder it writes is laid out as
-Caltech 101's `101_ObjectCategories`, so the same code reads both.
+The folder has the layout of Caltech 101's `101_ObjectCategories`; the same code reads both.
 """
 
 import shutil
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-TILE = 400  # an object is drawn on a clear square of this side, then placed in the picture
+TILE = 400  # an object is drawn on a transparent square of this side, then put into the picture
 MIDDLE = TILE / 2
-FINER = 2  # pictures are drawn this much larger and reduced at the end, which smooths the edges
+OVERSAMPLING = 2  # pictures are drawn this much larger and reduced at the end: antialiasing
 
 
 def write_pictures(folder, per_category=60, seed=0):
-    """Writes folder/<category>/image_0001.jpg and so on; returns the folder as a Path.
+    """Writes folder/<category>/image_0001.jpg and so on, or nothing; returns the folder as a Path.
 
-    A folder that already holds something is left as it is. The pictures are drawn into a second
-    folder that is renamed at the end, so a run cut short leaves no half sample behind.
+    A folder that holds something already is left as it is.
     """
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
@@ -37,34 +36,32 @@ def write_pictures(folder, per_category=60, seed=0):
 
 
 def draw_picture(category, number, seed=0):
-    """Picture `number` of a category: always the same one, however many others are drawn."""
+    """Picture `number` of a category, an RGB PIL.Image; it depends on these arguments alone."""
     rng = np.random.default_rng([seed, CATEGORIES.index(category), number])
     return random_picture(category, rng)
 
 
 def random_picture(category, rng):
-    """A picture of the category in a random pose, light and place, as an RGB PIL.Image.
+    """A picture of the category in a random pose, light and place: an RGB PIL.Image.
 
     150-220 px wide, 140-200 px high. rng: a numpy Generator. Raises KeyError for other names.
     """
     size = rng.integers(150, 221), rng.integers(140, 201)
-    picture = background(size, rng).resize([FINER * int(side) for side in size])
-    scatter(picture, rng, count=rng.integers(0, 6), largest=0.35)
+    image = background(size, rng).resize([OVERSAMPLING * int(side) for side in size])
+    scatter(image, rng, count=rng.integers(0, 6), largest=0.35)
     tile = DRAWINGS[category](rng)
-    placed = tile.transform(
-        picture.size, Image.Transform.PERSPECTIVE, random_pose(category, picture.size, rng),
-        Image.Resampling.BILINEAR,
-    )  # fmt: skip
-    picture.paste(placed, mask=placed.getchannel("A"))
-    scatter(picture, rng, count=rng.integers(0, 3), largest=0.12)
-    return light(picture.reduce(FINER), rng)
+    pose = random_pose(category, image.size, rng)
+    tile = tile.transform(image.size, Image.Transform.PERSPECTIVE, pose, Image.Resampling.BILINEAR)
+    image.paste(tile, mask=tile.getchannel("A"))
+    scatter(image, rng, count=rng.integers(0, 3), largest=0.12)
+    return light(image.reduce(OVERSAMPLING), rng)
 
 
 def draw_test_image(size=(400, 300)):
-    """One large, clear picture of a stop sign on its post under a clouded sky."""
+    """A large picture of a stop sign on its post, under a cloudy sky; size: (width, height)."""
     rng = np.random.default_rng(3)
-    width, height = (FINER * side for side in size)
-    picture = mix((120, 165, 215), (225, 235, 245), clouds((6, 8), rng))
+    width, height = (OVERSAMPLING * side for side in size)
+    picture = mix((120, 165, 215), (225, 235, 245), value_noise((6, 8), rng))
     picture = picture.resize((width, height), Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(picture)
     bushes = rng.uniform((0, 0.80), (1, 1.05), (90, 2)) * (width, height)
@@ -73,54 +70,54 @@ def draw_test_image(size=(400, 300)):
     pen.rectangle((width / 2 - 12, height / 2, width / 2 + 12, height), (128, 130, 132))
     sign = stop_sign(np.random.default_rng(0), post=False).resize((500, 500))
     picture.paste(sign, (width // 2 - 250, height // 2 - 290), sign)
-    return picture.reduce(FINER)
+    return picture.reduce(OVERSAMPLING)
 
 
-# The parts every picture has: ground, clutter, pose and light
+# What every picture has: background, clutter, pose and light
 
 
 def background(size, rng):
-    """A ground of two random colours, mixed evenly, as a slope, as clouds or as stripes."""
-    ground = rng.choice([plain, slope, clouds, stripes], p=[0.2, 0.25, 0.35, 0.2])
+    """One random colour, or two in a gradient, in value noise or in stripes; size: (w, h)."""
+    pattern = rng.choice([uniform, gradient, value_noise, stripes], p=[0.2, 0.25, 0.35, 0.2])
     first = rng.uniform(20, 250, 3)
     second = (first + rng.uniform(-90, 90, 3)).clip(10, 255)
     if rng.random() < 0.3:
-        first = rng.uniform(225, 255)  # a light, nearly white ground, as in catalogue photos
+        first = rng.uniform(225, 255)  # nearly white, as in catalogue photos
         second = first - rng.uniform(0, 25)
-    return mix(first, second, ground(size[::-1], rng))
+    return mix(first, second, pattern(size[::-1], rng))
 
 
 def mix(first, second, amount):
-    """An image between two colours; amount: (h, w) in 0-1, how much of the second."""
+    """An image between two colours; amount: (h, w) in 0-1, the share of the second."""
     first, second = (np.broadcast_to(colour, 3) for colour in (first, second))
     return to_image(first + (second - first) * amount[..., None])
 
 
-def plain(shape, rng):
+def uniform(shape, rng):
     return np.zeros(shape)
 
 
-def slope(shape, rng):
-    """Rises from 0 to 1 across the picture in a random direction."""
+def gradient(shape, rng):
+    """A linear gradient from 0 to 1 in a random direction."""
     y, x = np.mgrid[0 : 1 : shape[0] * 1j, 0 : 1 : shape[1] * 1j]
     angle = rng.uniform(0, 2 * np.pi)
     rise = x * np.cos(angle) + y * np.sin(angle)
     return (rise - rise.min()) / np.ptp(rise)
 
 
-def clouds(shape, rng):
-    """Smooth noise: a few coarse random values, or many fine ones, blown up."""
+def value_noise(shape, rng):
+    """Random values on a coarse or fine lattice, interpolated; 0-1."""
     cells = rng.integers(3, 24)
     coarse = Image.fromarray(rng.integers(0, 256, (cells, cells), dtype=np.uint8))
     return np.asarray(coarse.resize(shape[::-1], Image.Resampling.BICUBIC)) / 255
 
 
 def stripes(shape, rng):
-    return np.sin(slope(shape, rng) * rng.uniform(15, 120)) / 2 + 0.5
+    return np.sin(gradient(shape, rng) * rng.uniform(15, 120)) / 2 + 0.5
 
 
 def scatter(picture, rng, count, largest):
-    """Draws `count` random shapes up to `largest` times the picture's height."""
+    """Draws `count` random shapes; largest: of a shape's side, in heights of the picture."""
     pen = ImageDraw.Draw(picture)
     for _ in range(count):
         x, y = rng.uniform(0, picture.size)
@@ -134,19 +131,19 @@ def scatter(picture, rng, count, largest):
 
 
 def random_pose(category, size, rng):
-    """The 8 numbers of PIL's perspective transform, from the picture back to the tile."""
-    turn = np.radians(rng.uniform(-1, 1) * MOST_TURN[category])
+    """The 8 coefficients of PIL's perspective transform, which maps the picture to the tile."""
+    angle = np.radians(rng.uniform(-1, 1) * MAX_ROTATION.get(category, 180))
     scale = rng.uniform(0.78, 1.05) * min(size)
     room = (np.array(size) - 0.85 * scale).clip(0)
-    middle = np.array(size) / 2 + rng.uniform(-0.4, 0.4, 2) * room
+    centre = np.array(size) / 2 + rng.uniform(-0.4, 0.4, 2) * room
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
-    bent = corners * rng.uniform(0.78, 1, 2) + rng.uniform(-0.05, 0.05, (4, 2))
-    spin = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    return perspective(bent @ spin * scale + middle, (corners + 0.5) * TILE)
+    distorted = corners * rng.uniform(0.78, 1, 2) + rng.uniform(-0.05, 0.05, (4, 2))
+    rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return perspective(distorted @ rotation * scale + centre, (corners + 0.5) * TILE)
 
 
 def perspective(points, targets):
-    """Solves for the perspective that takes four points (4, 2) to four targets (4, 2)."""
+    """The 8 coefficients of the perspective that maps four points (4, 2) to targets (4, 2)."""
     rows = []
     for (x, y), (u, v) in zip(points, targets, strict=True):
         rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
@@ -155,25 +152,25 @@ def perspective(points, targets):
 
 
 def light(picture, rng):
-    """Shade from one side, a tint, at times a blur, and grain."""
+    """Shading from one side, a colour cast, sometimes blur, and noise."""
     if rng.random() < 0.3:
         picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.4)))
     pixels = np.asarray(picture, dtype=np.float32)
-    shadow = rng.uniform(0.85, 1.1) - rng.uniform(0, 0.4) * slope(pixels.shape[:2], rng)
-    grain = rng.normal(0, rng.uniform(1, 7), pixels.shape)
-    return to_image(pixels * shadow[..., None] * rng.uniform(0.88, 1.08, 3) + grain)
+    shading = rng.uniform(0.85, 1.1) - rng.uniform(0, 0.4) * gradient(pixels.shape[:2], rng)
+    noise = rng.normal(0, rng.uniform(1, 7), pixels.shape)
+    return to_image(pixels * shading[..., None] * rng.uniform(0.88, 1.08, 3) + noise)
 
 
 # Small helpers of the drawings
 
 
 def to_image(pixels):
-    """(h, w, 3) numbers -> an RGB image, rounded and cut to 0-255."""
+    """An RGB image of numbers (h, w, 3), rounded and clipped to 0-255."""
     return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
 
 
 def new_tile():
-    """A clear tile and the pen that draws on it."""
+    """A transparent tile and the pen that draws on it."""
     tile = Image.new("RGBA", (TILE, TILE))
     return tile, ImageDraw.Draw(tile)
 
@@ -183,13 +180,13 @@ def random_colour(rng):
 
 
 def shade(rng, colour, spread=20):
-    """The colour, a little lighter or darker and a little off."""
+    """A random colour near this one."""
     values = np.array(colour) + rng.uniform(-spread, spread) + rng.uniform(-spread, spread, 3) / 2
     return tuple(int(value) for value in values.clip(0, 255))
 
 
 def pick(rng, *colours):
-    """One of the colours, shaded."""
+    """A random colour near one of these."""
     return shade(rng, colours[rng.integers(len(colours))])
 
 
@@ -198,14 +195,14 @@ def box(x, y, radius):
 
 
 def around(count, radius, start=0.0, middle=(MIDDLE, MIDDLE)):
-    """`count` points evenly round a circle; angles in turns, 0 is up, clockwise."""
+    """`count` points evenly spaced on a circle, clockwise; start: in turns, 0 is the top."""
     angles = (np.arange(count) / count + start) * 2 * np.pi
     radius = np.broadcast_to(radius, count)
     x, y = middle[0] + radius * np.sin(angles), middle[1] - radius * np.cos(angles)
     return list(zip(x, y, strict=True))
 
 
-# The objects: each function draws one, upright, on a clear tile
+# The objects: each function draws one, upright, on a transparent tile
 
 
 def pizza(rng):
@@ -230,13 +227,15 @@ def pizza(rng):
 
 
 def soccer_ball(rng):
-    """A ball seen from any side: black where a corner of an icosahedron is nearest, else white."""
+    """A ball from a random side: black where a vertex of an icosahedron is nearest, else white."""
     y, x = np.mgrid[-1 : 1 : TILE * 1j, -1 : 1 : TILE * 1j] / 0.97
     inside = x**2 + y**2 < 1
     surface = np.stack([x, y, np.sqrt((1 - x**2 - y**2).clip(0))], axis=-1)
-    spin, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    black = (surface @ (spin @ icosahedron_corners().T)).max(-1)
-    *_, second, white = np.moveaxis(np.sort(surface @ (spin @ icosahedron_faces().T), -1), -1, 0)
+    rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    black = (surface @ (rotation @ icosahedron_vertices().T)).max(-1)
+    *_, second, white = np.moveaxis(
+        np.sort(surface @ (rotation @ icosahedron_faces().T), -1), -1, 0
+    )
     colour = np.where((black > white + 0.012)[..., None], shade(rng, (26, 26, 30)), 240.0)
     colour[(white - second < 0.02) & (black < white)] = 120  # the seam between two hexagons
     lamp = rng.normal((0, -1, 3))
@@ -246,24 +245,19 @@ def soccer_ball(rng):
     return tile
 
 
-def icosahedron_corners():
-    """The 12 corners, on the unit sphere: (12, 3). They are the ball's black pentagons."""
+def icosahedron_vertices():
+    """The 12 vertices on the unit sphere, (12, 3): the centres of the ball's black pentagons."""
     golden = (1 + 5**0.5) / 2
     flat = np.array([(0, one, g) for one in (-1, 1) for g in (-golden, golden)])
     return np.concatenate([np.roll(flat, turn, axis=1) for turn in range(3)]) / np.hypot(1, golden)
 
 
 def icosahedron_faces():
-    """The middles of the 20 faces, on the unit sphere: (20, 3). The ball's white hexagons."""
-    corners = icosahedron_corners()
-    near = corners @ corners.T > 0.4  # neighbours, and each corner itself
-    faces = [
-        corners[[a, b, c]].sum(0)
-        for a in range(12)
-        for b in range(a)
-        for c in range(b)
-        if near[a, b] and near[b, c] and near[a, c]
-    ]
+    """The centres of the 20 faces on the unit sphere, (20, 3): those of the white hexagons."""
+    vertices = icosahedron_vertices()
+    near = vertices @ vertices.T > 0.4  # neighbours, and each vertex itself
+    threes = [list(three) for three in combinations(range(12), 3)]
+    faces = [vertices[three].sum(0) for three in threes if near[np.ix_(three, three)].all()]
     return np.array(faces) / np.linalg.norm(faces[0])
 
 
@@ -283,7 +277,7 @@ def starfish(rng):
 
 
 def arm(pen, tip, waist, bend, colour):
-    """A starfish's arm: circles that grow smaller from the middle to the tip."""
+    """A starfish's arm: circles that shrink from the middle to the tip."""
     for along in np.linspace(0, 1, 30):
         x, y = np.array([MIDDLE, MIDDLE]) * (1 - along) + np.array(tip) * along
         pen.ellipse(box(x + bend * along * (1 - along), y, waist * (0.72 - 0.5 * along)), colour)
@@ -319,11 +313,12 @@ def sunflower(rng):
     return tile
 
 
-def petal(pen, turn, length, half_width, colour):
-    """One pointed petal from the middle outwards; turn and half_width in turns."""
-    sides = [(turn - half_width, 0.62), (turn, 1.0), (turn + half_width, 0.62)]
-    points = [around(1, length * reach, angle)[0] for angle, reach in sides]
-    pen.polygon([(MIDDLE, MIDDLE), *points], colour, (176, 120, 20), 2)
+def petal(pen, angle, length, half_width, colour):
+    """A pointed petal from the middle outwards; angle and half_width in turns."""
+    left = around(1, 0.62 * length, angle - half_width)
+    tip = around(1, length, angle)
+    right = around(1, 0.62 * length, angle + half_width)
+    pen.polygon([(MIDDLE, MIDDLE), *left, *tip, *right], colour, (176, 120, 20), 2)
 
 
 def umbrella(rng):
@@ -342,7 +337,7 @@ def umbrella(rng):
 
 
 def panel(left, right, top, edge):
-    """The outline of one panel of an umbrella, from its tip down to a scalloped edge."""
+    """The outline of one panel of an umbrella, from its tip to its scalloped edge."""
     rise = np.linspace(np.pi / 2, 0, 12)
     down, out = edge - (edge - top) * np.sin(rise), np.cos(rise)
     across = np.linspace(0, 1, 10)
@@ -387,24 +382,8 @@ def yin_yang(rng):
     return tile
 
 
-DRAWINGS = {
-    "pizza": pizza,
-    "soccer_ball": soccer_ball,
-    "starfish": starfish,
-    "stop_sign": stop_sign,
-    "sunflower": sunflower,
-    "umbrella": umbrella,
-    "watch": watch,
-    "yin_yang": yin_yang,
-}
+OBJECTS = (pizza, soccer_ball, starfish, stop_sign, sunflower, umbrella, watch, yin_yang)
+DRAWINGS = {function.__name__: function for function in OBJECTS}
 CATEGORIES = tuple(sorted(DRAWINGS))
-MOST_TURN = {  # degrees to either side of upright
-    "pizza": 180,
-    "soccer_ball": 180,
-    "starfish": 180,
-    "stop_sign": 20,
-    "sunflower": 35,
-    "umbrella": 40,
-    "watch": 45,
-    "yin_yang": 45,
-}
+# Degrees to either side of upright. The other objects are round: they turn all the way.
+MAX_ROTATION = {"stop_sign": 20, "sunflower": 35, "umbrella": 40, "watch": 45, "yin_yang": 45}

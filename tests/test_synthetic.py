@@ -1,4 +1,4 @@
-"""The drawn sample: the same each time, laid out like Caltech 101, and not told by colour alone."""
+"""Synthetic pictures: the same each time, laid out like Caltech 101, not told by colour alone."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from helpers import synthetic
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return synthetic.write_pictures(tmp_path_factory.mktemp("sample") / "drawn", per_category=3)
+    return synthetic.write_pictures(tmp_path_factory.mktemp("synthetic") / "drawn", per_category=3)
 
 
 def contents(folder):
@@ -52,7 +52,7 @@ def test_fewer_pictures_are_the_first_of_more(folder, tmp_path):
     assert fewer.items() <= contents(folder).items()
 
 
-def test_a_run_cut_short_leaves_no_sample(tmp_path, monkeypatch):
+def test_a_run_cut_short_leaves_no_folder(tmp_path, monkeypatch):
     def stop(rng):
         raise KeyboardInterrupt
 
@@ -93,7 +93,7 @@ def test_colour_alone_helps_but_does_not_solve_it():
 
 
 def histogram(category, number):
-    """How often each of 4 x 4 x 4 colours occurs in a picture of the sample."""
+    """How often each of 4 x 4 x 4 colours occurs in a synthetic picture."""
     picture = synthetic.draw_picture(synthetic.CATEGORIES[category], number)
     colours = np.asarray(picture).reshape(-1, 3)
     counts, _ = np.histogramdd(colours, bins=4, range=[(0, 256)] * 3)
