@@ -34,8 +34,8 @@ run: $(VENV)/ready
 test: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -q tests
-	$(BIN)/python -m pytest -q $(NBVAL) notebooks
+	$(BIN)/python -m pytest -q $(PARALLEL) tests
+	$(BIN)/python -m pytest -q $(PARALLEL) $(NBVAL) notebooks
 
 CHECKED := $(foreach name,links notebooks data measure resnet,tests/test_$(name).py)
 
@@ -45,6 +45,8 @@ check: $(VENV)/ready
 	$(BIN)/codespell
 	$(BIN)/python -m pytest -q $(CHECKED) -k "not imagenet and not 224 and not large"
 
+# Two processes; the tests of one file, the cells of one notebook, stay together.
+PARALLEL := -n 2 --dist loadfile
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=300
 
 lab: $(VENV)/ready

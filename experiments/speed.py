@@ -4,8 +4,8 @@
    keras.applications.ResNet50.
 2. Training from a folder of JPEG files against training from the same images in memory.
 
-`python experiments/speed.py FOLDER` measures the second on a folder of your own (one sub-folder a class)
-in place of the synthetic pictures.
+`python experiments/speed.py FOLDER` measures the second on a folder of your own, one sub-folder per
+class, in place of the synthetic pictures.
 """
 
 import statistics
