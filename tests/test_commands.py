@@ -176,6 +176,11 @@ def test_bad_input_of_train(capsys, small, folder, tmp_path, case):
     assert not (tmp_path / "out" / models.CARD).exists()
 
 
+@pytest.mark.parametrize(("old", "new"), train.RENAMED.items())
+def test_a_renamed_flag_is_refused_and_names_the_new_one(capsys, old, new):
+    assert f"{old} is now called {new}" in refused(capsys, train.main, [old])
+
+
 def test_an_empty_data_folder(capsys, tmp_path):
     (tmp_path / "empty").mkdir()
     arguments = ["--data", tmp_path / "empty", "--out", tmp_path / "out"]
