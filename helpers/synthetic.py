@@ -3,6 +3,7 @@
 The folder has the layout of Caltech 101's `101_ObjectCategories`; the same code reads both.
 """
 
+import os
 import shutil
 from itertools import combinations
 from pathlib import Path
@@ -23,16 +24,23 @@ def write_pictures(folder, per_category=60, seed=0):
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
         return folder
-    part = folder.with_name(folder.name + ".part")
+    # Another process may be drawing the same pictures: each uses a name of its own.
+    part = folder.with_name(f"{folder.name}.part-{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)
     for category in CATEGORIES:
         (part / category).mkdir(parents=True)
         for number in range(1, per_category + 1):
             picture = draw_picture(category, number, seed)
             picture.save(part / category / f"image_{number:04d}.jpg", quality=90)
-    if folder.is_dir():
+    if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
-    return part.rename(folder)
+    try:
+        part.rename(folder)
+    except OSError:  # the other process was faster
+        if not folder.is_dir():
+            raise
+        shutil.rmtree(part)
+    return folder
 
 
 def draw_picture(category, number, seed=0):

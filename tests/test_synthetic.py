@@ -1,5 +1,7 @@
 """Synthetic pictures: the same each time, laid out like Caltech 101, not told by colour alone."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -63,12 +65,27 @@ def test_a_run_cut_short_leaves_no_folder(tmp_path, monkeypatch):
 
 
 def test_left_over_part_is_drawn_anew(tmp_path):
-    left_over = tmp_path / "drawn.part" / "stop_sign"
+    left_over = tmp_path / f"drawn.part-{os.getpid()}" / "stop_sign"
     left_over.mkdir(parents=True)
     (left_over / "image_0009.jpg").write_bytes(b"cut short")
     folder = synthetic.write_pictures(tmp_path / "drawn", per_category=1)
     assert len(contents(folder)) == len(synthetic.CATEGORIES)
-    assert not (tmp_path / "drawn.part").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["drawn"]
+
+
+def test_two_processes_may_draw_the_same_folder_at_once(tmp_path, monkeypatch):
+    draw = synthetic.draw_picture
+
+    def draw_while_another_finishes(category, number, seed):
+        other = tmp_path / "drawn" / category
+        other.mkdir(parents=True, exist_ok=True)
+        (other / f"image_{number:04d}.jpg").write_text("the other's")
+        return draw(category, number, seed)
+
+    monkeypatch.setattr(synthetic, "draw_picture", draw_while_another_finishes)
+    folder = synthetic.write_pictures(tmp_path / "drawn", per_category=1)
+    assert len(list(folder.glob("*/*.jpg"))) == len(synthetic.CATEGORIES)
+    assert [path.name for path in tmp_path.iterdir()] == ["drawn"]
 
 
 def test_a_whole_folder_is_kept_and_an_empty_one_filled(tmp_path):
