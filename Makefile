@@ -1,4 +1,4 @@
-# make run    set up, train on the drawn sample, classify images/test.jpg (no internet needed after)
+# make run    set up, train on synthetic pictures, classify images/test.jpg (no internet needed after)
 # make test   set up, run every test and every notebook
 # make lab    set up, open the notebooks in JupyterLab
 #
@@ -6,7 +6,7 @@
 # make site   the notebooks as a web book: build/site/index.html
 #
 # make student           writes build/student: the notebooks without solutions, to hand out
-# make mark FOLDER=...   checks the notebooks that were handed in (notebooks/TEACHING.md)
+# make mark FOLDER=...   checks the notebooks that were handed in (exercises/TEACHING.md)
 #
 # make test VERSIONS=newest   the same with the newest releases of all packages
 # make test VERSIONS=colab    the same with Colab's, the oldest that we support
@@ -21,7 +21,7 @@ VERSIONS := $(if $(filter colab-check,$(MAKECMDGOALS)),colab,pinned)
 VENV := $(if $(filter pinned,$(VERSIONS)),.venv,build/venv-$(VERSIONS))
 BIN := $(VENV)/bin
 
-.PHONY: run test lab lab-check notebooks images bench signs levers clean colab-check \
+.PHONY: run test lab lab-check notebooks images bench signs ablation clean colab-check \
   address student mark check site again
 
 run: $(VENV)/ready
@@ -55,10 +55,10 @@ lab-check: $(VENV)/ready
 	LAB_CHECK=1 $(BIN)/python -m pytest -q tests/test_jupyterlab.py
 
 student: $(VENV)/ready
-	$(BIN)/python -m helpers.classroom student
+	$(BIN)/python -m exercises.classroom student
 
 mark: $(VENV)/ready
-	$(BIN)/python -m helpers.classroom mark "$(FOLDER)"
+	$(BIN)/python -m exercises.classroom mark "$(FOLDER)"
 
 SITE := build/venv-site
 
@@ -77,20 +77,20 @@ notebooks: $(VENV)/ready
 	  --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 images: $(VENV)/ready
-	$(BIN)/python -m helpers.pictures
+	$(BIN)/python -m images.diagrams
 
 bench: $(VENV)/ready
-	$(BIN)/python tests/bench.py
+	$(BIN)/python experiments/speed.py
 
 # Digits in sign language, in several ways with five seeds: two hours on two cores. What is done
 # already is kept in build/signs.
 signs: $(VENV)/ready
-	$(BIN)/python tests/compare_signs.py
+	$(BIN)/python experiments/transfer_study.py
 
-# What each part of Caltech 101's recipe is worth: half an hour. What is in models/caltech101/levers.csv
-# is not done again.
-levers: $(VENV)/ready
-	$(BIN)/python tests/levers.py
+# What each part of Caltech 101's recipe is worth: half an hour. What is in
+# models/caltech101/ablation.csv is not done again.
+ablation: $(VENV)/ready
+	$(BIN)/python experiments/ablation.py
 
 colab-check: $(VENV)/ready
 	COLAB_CHECK=1 $(BIN)/python -m pytest -q tests/test_colab.py

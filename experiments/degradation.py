@@ -1,0 +1,209 @@
+"""Training error of plain and residual networks of 20 and 56 layers: `degradation.csv`.
+
+The CIFAR networks of section 4.2 (He et al. 2015) at half their width, on 320 photographs: the
+eight categories of the notebooks, 40 of each, at 32 pixels. What can be fitted is the question,
+so there is no augmentation and no weight decay, and the error is that of the training photographs.
+A run ends early once it has made no error in five epochs.
+
+    python experiments/degradation.py            # hours; goes on where it was stopped
+    python experiments/degradation.py --table    # prints the tables of what is there
+
+First every network at every learning rate; then each at its own best rate from other first
+weights, and four times as long; then the other rates from other first weights, and Adam.
+"""
+
+import argparse
+import sys
+import time
+from itertools import product
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from helpers import UserError, data, sample  # isort: skip  (first: TensorFlow starts quietly)
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import layers
+
+RESULTS = Path(__file__).resolve().parent / "results"
+DEPTHS = (20, 56)
+RATES = {"SGD": (0.03, 0.1, 0.01, 0.3, 0.003), "Adam": (1e-3, 3e-4, 3e-3)}
+RUN = ["network", "depth", "optimizer", "learning_rate", "epochs", "seed"]  # names one run
+BATCH = 32
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="caltech101", help="caltech101, sample or a folder")
+    parser.add_argument("--epochs", type=int, default=100, help="(%(default)s)")
+    parser.add_argument("--table", action="store_true", help="print the results and stop")
+    args = parser.parse_args()
+    file = RESULTS / "degradation.csv"
+    try:
+        if not args.table:
+            run_all(*photographs(args.data), args.epochs, file)
+        print(table(pd.read_csv(file)).to_string())
+    except UserError as error:
+        sys.exit(print(f"degradation.py: {error}", file=sys.stderr) or 2)
+
+
+# --- what is trained ------------------------------------------------------------------------------
+
+
+def cifar_net(depth, residual, widths=(8, 16, 32), classes=8):
+    """A plain or residual network of 6n + 2 layers: (n, 32, 32, 3) -> logits (n, classes).
+
+    Three stages of n pairs of 3x3 convolutions, each with BatchNorm; a stage after the first
+    halves the image. Shortcuts have no parameters: where the shape changes they skip every other
+    pixel and pad with zero channels. Source: section 4.2, option A; our first convolution has
+    stride 2, which makes everything four times as fast.
+    """
+    inputs = keras.Input((32, 32, 3), name="image")
+    x = layers.Rescaling(1 / 127.5, offset=-1)(inputs)
+    x = layers.Activation("relu")(conv_bn(x, widths[0], strides=2))
+    for width in widths:
+        for _ in range((depth - 2) // 6):
+            strides = 1 if x.shape[-1] == width else 2
+            y = layers.Activation("relu")(conv_bn(x, width, strides))
+            y = conv_bn(y, width)
+            if residual:
+                y = layers.Add()([shortcut(x, width, strides), y])
+            x = layers.Activation("relu")(y)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(classes)(x))
+
+
+def conv_bn(x, width, strides=1):
+    """A 3x3 convolution with He's first weights, then BatchNorm."""
+    options = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}
+    x = layers.Conv2D(width, 3, strides, **options)(x)
+    return layers.BatchNormalization(momentum=0.9)(x)
+
+
+def shortcut(x, width, strides):
+    """x itself, or every other pixel of x with channels of zeros added up to `width`."""
+    if strides == 1:
+        return x
+    x = x[:, ::strides, ::strides]
+    return keras.ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, width - x.shape[-1])))
+
+
+def photographs(name, per_class=40):
+    """The training images, `per_class` of each category: uint8 (n, 32, 32, 3), and labels (n,)."""
+    folder = data.dataset_folder(name)
+    images = data.load_images(folder, 32, classes=sample.SAMPLE_CATEGORIES)
+    train, *_ = data.split(images.labels, images.class_names, per_class)
+    return images.pixels[train], images.labels[train]
+
+
+# --- the sweep ------------------------------------------------------------------------------------
+
+
+def run_all(images, labels, epochs, file):
+    """All runs, those that say most first. The best rates are those of the first seed."""
+    first = settings("SGD", epochs, (0,))
+    sweep(images, labels, first, file)
+    best = best_rates(pd.read_csv(file), first)
+    for times, seeds in ((1, (1, 2)), (4, (0, 1))):
+        for seed in seeds:
+            todo = [(*key, "SGD", rate, times * epochs, seed) for key, rate in best.items()]
+            sweep(images, labels, todo, file)
+    sweep(images, labels, settings("Adam", epochs, (0,)), file)
+    sweep(images, labels, settings("SGD", epochs, (1, 2)), file)
+    sweep(images, labels, settings("Adam", epochs, (1, 2)), file)
+
+
+def settings(optimizer, epochs, seeds):
+    """Every network at every rate of one optimizer: a list of runs, named by the columns RUN."""
+    runs = product(seeds, RATES[optimizer], DEPTHS, ("plain", "residual"))
+    return [(network, depth, optimizer, rate, epochs, seed) for seed, rate, depth, network in runs]
+
+
+def best_rates(runs, among):
+    """The rate with the lowest error, of equal ones the fastest: {(network, depth): rate}."""
+    named = runs[RUN].apply(tuple, axis=1)
+    order = runs[named.isin(among)].sort_values(["error", "epochs_run", "loss"])
+    best = order.drop_duplicates(["network", "depth"]).sort_values(["depth", "network"])
+    return {(row.network, row.depth): row.learning_rate for row in best.itertuples()}
+
+
+def sweep(images, labels, todo, file):
+    """Trains whatever of `todo` has no row in `file`, and adds its row and its curve."""
+    curves_file = file.with_name(f"{file.stem}_curves.csv")
+    for run in todo:
+        runs = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=RUN)
+        if run in set(runs[RUN].itertuples(index=False, name=None)):
+            continue
+        start = time.time()
+        curve, scores = train(images, labels, *run)
+        named = dict(zip(RUN, run, strict=True))
+        curve = curve.assign(**named)[[*RUN, "epoch", "loss", "error"]]
+        if curves_file.exists():
+            curve = pd.concat([pd.read_csv(curves_file), curve])
+        # A run that was stopped between the two files has left a curve.
+        curve = curve.drop_duplicates([*RUN, "epoch"], keep="last")
+        data.write_table(curves_file, curve)
+        row = named | scores | {"seconds": round(time.time() - start)}
+        data.write_table(file, pd.DataFrame([*runs.to_dict("records"), row]))
+        print(row, flush=True)
+
+
+def train(images, labels, network, depth, optimizer, rate, epochs, seed):
+    """One training run: (its curve, thinned to 20 epochs, and its last training errors).
+
+    The learning rate falls to a tenth after a half of the updates and again after three quarters,
+    as in section 4.2. error: of the last epoch, as it trains (BatchNorm on each batch);
+    error_inference: of the finished network (BatchNorm with its running averages).
+    """
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+    model = cifar_net(depth, network == "residual", classes=int(labels.max()) + 1)
+    steps = -(-len(images) // BATCH) * epochs
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
+        [steps // 2, steps * 3 // 4], [rate, rate / 10, rate / 100]
+    )
+    method = {
+        "SGD": keras.optimizers.SGD(schedule, momentum=0.9),
+        "Adam": keras.optimizers.Adam(schedule),
+    }[optimizer]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    # Ten steps at a time: less work between them.
+    quick = {"jit_compile": False, "steps_per_execution": 10}
+    model.compile(method, loss, metrics=["accuracy"], **quick)
+    stop = keras.callbacks.LambdaCallback(on_epoch_end=stop_when_fitted(model))
+    history = model.fit(images, labels, BATCH, epochs, verbose=0, callbacks=[stop]).history
+    curve = pd.DataFrame({"loss": history["loss"], "error": 1 - np.array(history["accuracy"])})
+    curve = curve.round(4).assign(epoch=np.arange(1, len(curve) + 1))
+    _, accuracy = model.evaluate(images, labels, 256, verbose=0)
+    scores = {"parameters": model.count_params(), "epochs_run": len(curve)}
+    scores |= {"loss": curve["loss"].iloc[-1], "error": curve["error"].iloc[-1]}
+    scores |= {"error_inference": round(1 - accuracy, 4)}
+    every = max(1, epochs // 20)
+    kept = (curve["epoch"] % every == 0) | curve["epoch"].isin((1, len(curve)))
+    return curve[kept], scores
+
+
+def stop_when_fitted(model, epochs=5):
+    """For on_epoch_end: ends a run once so many epochs in a row have had no training error."""
+    right = []
+
+    def check(epoch, logs):
+        right.append(logs["accuracy"] == 1)
+        model.stop_training = len(right) >= epochs and all(right[-epochs:])
+
+    return check
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+def table(runs):
+    """Mean training error per network and learning rate, in per cent, with the number of runs."""
+    means = runs.groupby(["optimizer", "epochs", "network", "depth", "learning_rate"])["error"]
+    return (100 * means.mean()).round(1).unstack()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""At which learning rates small plain and residual networks train: `learning_rates.csv`.
+
+    python experiments/learning_rates.py    # about 10 minutes; goes on where it was stopped
+
+The networks of notebook 01 (`measure.small_net`, with BatchNorm) on its 256 drawn pictures: SGD,
+batches of 32, 40 epochs at a constant learning rate. The error is that of the training pictures.
+"""
+
+import sys
+from itertools import product
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from helpers import data, measure  # isort: skip  (first: TensorFlow starts quietly)
+
+import keras
+import numpy as np
+import pandas as pd
+
+from experiments.gradients import RESULTS, drawn_pictures
+
+DEPTHS = (10, 30)
+RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+EPOCHS = 40
+RUN = ["network", "depth", "seed"]
+
+
+def main():
+    images, labels = drawn_pictures(32)
+    sweep(images, labels, RESULTS / "learning_rates.csv")
+
+
+def sweep(images, labels, file, depths=DEPTHS, rates=RATES, epochs=EPOCHS, seeds=3):
+    """Trains each network at each rate, unless `file` has its rows already."""
+    for seed, depth, network in product(range(seeds), depths, ("plain", "residual")):
+        rows = pd.read_csv(file).to_dict("records") if file.exists() else []
+        if any(tuple(row[name] for name in RUN) == (network, depth, seed) for row in rows):
+            continue
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(seed)
+        model = measure.small_net(depth, network == "residual")
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.SGD(), loss, metrics=["accuracy"], jit_compile=False)
+        for rate in rates:
+            errors = training_errors(model, images, labels, rate, epochs)
+            named = {"network": network, "depth": depth, "seed": seed, "learning_rate": rate}
+            rows += [named | {"epoch": epoch, "error": error} for epoch, error in errors.items()]
+        data.write_table(file, pd.DataFrame(rows))
+        print(network, depth, seed, flush=True)
+
+
+def training_errors(model, images, labels, rate, epochs):
+    """Trains from new random weights: {epoch: training error}, the mean of the last five epochs."""
+    model.set_weights(keras.models.clone_model(model).get_weights())
+    model.optimizer.learning_rate = rate
+    history = model.fit(images, labels, batch_size=32, epochs=epochs, verbose=0).history
+    errors = 1 - np.array(history["accuracy"])
+    return {e: round(float(errors[e - 5 : e].mean()), 4) for e in range(5, epochs + 1, 5)}
+
+
+if __name__ == "__main__":
+    main()
