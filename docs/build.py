@@ -86,7 +86,8 @@ def prepare(cell, path):
     if hidden.get("source_hidden"):
         tag = "hide-cell" if hidden.get("outputs_hidden") else "hide-input"
         cell.metadata.setdefault("tags", []).append(tag)
-        cell.metadata["mystnb"] = {"code_prompt_show": title[1] if title else "Show the code"}
+        words = title[1] if title else "Code"
+        cell.metadata["mystnb"] = {"code_prompt_show": words, "code_prompt_hide": words}
     # For screen readers in JupyterLab, `show` puts an empty image with the alternative before each
     # figure. Here the figure itself can have it.
     cell.outputs = [output for output in cell.get("outputs", []) if not is_alternative(output)]
