@@ -89,7 +89,8 @@ def fuse(model):
         kind = BatchNormalization if suits(layer) else type(layer)
         return kind.from_config(layer.get_config())
 
-    fused = keras.models.clone_model(model, clone_function=copy)
+    bare = keras.Model(model.inputs, model.outputs, name=model.name)  # not compiled
+    fused = keras.models.clone_model(bare, clone_function=copy)
     fused.dtype_policy = model.dtype_policy  # in mixed_float16 `compile` adds the loss scaling
     fused.set_weights(model.get_weights())
     return fused

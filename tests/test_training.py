@@ -355,3 +355,12 @@ def test_a_damaged_checkpoint_gets_one_line(tmp_path):
     (tmp_path / training.CHECKPOINT).write_bytes(b"half a file")
     with pytest.raises(UserError, match="--overwrite"):
         training.previous_run(tmp_path, {})
+
+
+def test_a_model_that_is_compiled_already_can_be_trained():
+    recipe = Recipe(image_size=32, per_class=None, batch_size=4, epochs=1, precision="float32")
+    model = training.compile_model(small_network(), recipe, steps=2)
+    before = model.get_weights()[0].copy()
+    images = np.random.default_rng(0).integers(0, 256, (8, 40, 40, 3)).astype("uint8")
+    (row,) = training.fit(model, (images, np.arange(8) % 2), recipe, verbose=0)
+    assert row["epoch"] == 1 and not (model.get_weights()[0] == before).all()
