@@ -63,6 +63,13 @@ class Always(layers.BatchNormalization):
 """
 START = "    f1, f2, f3 = filters\n"
 
+
+def same_padded(size):
+    """The first convolution with this kernel size, padded; `strides` may follow or not."""
+    pad = "y = functools.partial(layers.Conv2D, padding='same')"
+    return f"{pad}(f1, {size}"
+
+
 # Mistakes that fit both sources: name: (word of the sentence, old, new, old, new, ...)
 EITHER = {
     "relu before the addition": (
@@ -131,7 +138,7 @@ EITHER = {
     ),
     "frozen": ("frozen", "BatchNormalization()", "BatchNormalization(trainable=False)"),
     "always batch": (
-        "Every BatchNormalization is called with training=True",
+        "statistics of the batch even in prediction",
         "layers.BatchNormalization",
         "Always",
         "\ndef block",
@@ -203,10 +210,10 @@ EITHER = {
         BN + ADD,
         BN.replace("(y)", "(y, training=True)") + ADD,
     ),
-    "training=False last": (
+    "last frozen": (
         "The third BatchNormalization is frozen",
         BN + ADD,
-        BN.replace("(y)", "(y, training=False)") + ADD,
+        BN.replace("tion()", "tion(trainable=False)") + ADD,
     ),
     "halved shortcut": ("shortcut is halved", "[shortcut, y]", "[shortcut * 0.5, y]"),
     "dilated": (
@@ -219,18 +226,18 @@ EITHER = {
         'padding="same")(y)',
         'padding="same", dilation_rate=3)(y)',
     ),
-    "first 3x3": ("first convolution is 3x3", "Conv2D(f1, 1", 'Conv2D(f1, 3, padding="same"'),
-    "first 2x2": ("first convolution is 2x2", "Conv2D(f1, 1", 'Conv2D(f1, 2, padding="same"'),
-    "first 7x7": ("first convolution is 7x7", "Conv2D(f1, 1", 'Conv2D(f1, 7, padding="same"'),
+    "first 3x3": ("first convolution is 3x3", "y = layers.Conv2D(f1, 1", same_padded(3)),
+    "first 2x2": ("first convolution is 2x2", "y = layers.Conv2D(f1, 1", same_padded(2)),
+    "first 7x7": ("first convolution is 7x7", "y = layers.Conv2D(f1, 1", same_padded(7)),
     "last 3x3": (
         "third convolution is 3x3",
         LAST_CONV,
         LAST_CONV.replace("1)", '3, padding="same")'),
     ),
-    "last 3x3 without padding": (
-        "third convolution is 3x3; it",
+    "last 2x2 without padding": (
+        "third convolution is 2x2; it",
         LAST_CONV,
-        LAST_CONV.replace("1)", "3)"),
+        LAST_CONV.replace("1)", "2)"),
     ),
     "no middle convolution": ("middle convolution is missing", MIDDLE_CONV + BN + MIDDLE, ""),
     "dropout": ("has a Dropout", ADD, "    y = layers.Dropout(0.5)(y)\n" + ADD),
@@ -473,7 +480,7 @@ def mutated(source, edits):
         if old not in source and "shortcut" not in old and "size=1, strides" not in old:
             raise ValueError(f"The source does not hold {old!r}")
         source = source.replace(old, new)
-    space = {"layers": layers, "ops": ops, "keras": keras}
+    space = {"layers": layers, "ops": ops, "keras": keras, "functools": functools}
     exec(source, space)
     return space["block"]
 

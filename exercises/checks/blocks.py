@@ -53,6 +53,8 @@ CONVOLUTIONAL_SETTINGS = (
     ((3, 3, 2), (3, 4, 5), 3, 1),
     ((8, 6, 4), (4, 4, 4), 5, 3),
 )
+# The ways to call a block: in prediction, plainly, in training (last: it moves the averages).
+TRAINING = (False, None, True)
 
 
 def build(block, shape, filters, quiet=True, **options):
@@ -72,7 +74,7 @@ def build(block, shape, filters, quiet=True, **options):
                 "Two layers of your block have the same name; give each a name of its own. "
                 + describe_error(error)
             ) from None
-        raise Wrong("The tensor that your function returns does not depend on its input x.") from None
+        raise Wrong("The tensor that your function returns does not depend on x.") from None
 
 
 def require_tensor(y, x):
@@ -98,7 +100,7 @@ def picture(shape):
 
 
 def observe(block, setting, quiet=True):
-    """The block in one setting: its weights, its outputs in prediction and in training, its model.
+    """The block in one setting: its weights, its outputs for each of TRAINING, its model.
 
     Raises Wrong or NotDone.
     """
@@ -106,7 +108,7 @@ def observe(block, setting, quiet=True):
     options = dict(zip(("kernel_size", "strides"), numbers, strict=False))
     model = build(block, shape, filters, quiet, **options)
     weights = mistakes.fill(model)
-    return weights, [call(model, picture(shape), training=t) for t in (False, True)], model
+    return weights, [call(model, picture(shape), training=t) for t in TRAINING], model
 
 
 @functools.cache
@@ -127,7 +129,7 @@ def compute(line, setting, training=False):
 def agrees(line, setting, seen):
     """Whether the block written as `line` has the weights and outputs that were seen."""
     weights, outputs, _ = seen
-    for training, output in zip((False, True), outputs, strict=True):
+    for training, output in zip(TRAINING, outputs, strict=True):
         result = compute(line, setting, training)
         if result is None or result[1] != weights or not same(result[0], output):
             return False
