@@ -195,18 +195,22 @@ EITHER = {
         "BatchNormalization()(shortcut)",
         "BatchNormalization()(shortcut, training=True)",
     ),
-    "training=True first": (
-        "The first BatchNormalization is called with training=True",
-        BN + FIRST,
-        BN.replace("(y)", "(y, training=True)") + FIRST,
+    "training=False in all": (
+        "Every BatchNormalization is called with training=False: ",
+        "BatchNormalization()(y)",
+        "BatchNormalization()(y, training=False)",
+        "BatchNormalization()(shortcut)",
+        "BatchNormalization()(shortcut, training=False)",
     ),
-    "training=True middle": (
-        "The middle BatchNormalization is called with training=True",
+    "training=True in the middle": (
+        "1 of the",
         BN + MIDDLE,
         BN.replace("(y)", "(y, training=True)") + MIDDLE,
     ),
-    "training=True last": (
-        "The third BatchNormalization is called with training=True",
+    "training=True in the middle and at the end": (
+        "2 of the",
+        BN + MIDDLE,
+        BN.replace("(y)", "(y, training=True)") + MIDDLE,
         BN + ADD,
         BN.replace("(y)", "(y, training=True)") + ADD,
     ),
@@ -234,10 +238,10 @@ EITHER = {
         LAST_CONV,
         LAST_CONV.replace("1)", '3, padding="same")'),
     ),
-    "last 2x2 without padding": (
-        "third convolution is 2x2; it",
+    "last 3x3 without padding": (
+        "third convolution is 3x3 without padding",
         LAST_CONV,
-        LAST_CONV.replace("1)", "2)"),
+        LAST_CONV.replace("1)", "3)"),
     ),
     "no middle convolution": ("middle convolution is missing", MIDDLE_CONV + BN + MIDDLE, ""),
     "dropout": ("has a Dropout", ADD, "    y = layers.Dropout(0.5)(y)\n" + ADD),
@@ -431,11 +435,6 @@ WRONG_CONVOLUTIONAL = EITHER | {
     "shortcut 3x3": ("convolution is 3x3", "f3, 1, strides", 'f3, 3, strides, padding="same"'),
     "shortcut 2x2": ("convolution is 2x2", "f3, 1, strides", 'f3, 2, strides, padding="same"'),
     "shortcut with one channel": ("makes 1 channel", "f3, 1, strides", "1, 1, strides"),
-    "training=True on the shortcut": (
-        "The shortcut's BatchNormalization is called with training=True",
-        "BatchNormalization()(shortcut)",
-        "BatchNormalization()(shortcut, training=True)",
-    ),
     "shortcut kernel size": (
         "shortcut's convolution uses kernel_size",
         "f3, 1, strides",

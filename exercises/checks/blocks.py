@@ -53,8 +53,6 @@ CONVOLUTIONAL_SETTINGS = (
     ((3, 3, 2), (3, 4, 5), 3, 1),
     ((8, 6, 4), (4, 4, 4), 5, 3),
 )
-# The ways to call a block: in prediction, plainly, in training (last: it moves the averages).
-TRAINING = (False, None, True)
 
 
 def build(block, shape, filters, quiet=True, **options):
@@ -100,7 +98,7 @@ def picture(shape):
 
 
 def observe(block, setting, quiet=True):
-    """The block in one setting: its weights, its outputs for each of TRAINING, its model.
+    """The block in one setting: its weights, its outputs in prediction and in training, its model.
 
     Raises Wrong or NotDone.
     """
@@ -108,7 +106,7 @@ def observe(block, setting, quiet=True):
     options = dict(zip(("kernel_size", "strides"), numbers, strict=False))
     model = build(block, shape, filters, quiet, **options)
     weights = mistakes.fill(model)
-    return weights, [call(model, picture(shape), training=t) for t in TRAINING], model
+    return weights, [call(model, picture(shape), training=t) for t in (False, True)], model
 
 
 @functools.cache
@@ -129,7 +127,7 @@ def compute(line, setting, training=False):
 def agrees(line, setting, seen):
     """Whether the block written as `line` has the weights and outputs that were seen."""
     weights, outputs, _ = seen
-    for training, output in zip(TRAINING, outputs, strict=True):
+    for training, output in zip((False, True), outputs, strict=True):
         result = compute(line, setting, training)
         if result is None or result[1] != weights or not same(result[0], output):
             return False
@@ -149,7 +147,7 @@ def find_mistake(block, line, common_mistakes, settings):
     try:
         seen[first] = observe(block, first, quiet=False)
         if agrees(line, first, seen[first]):
-            return None
+            return training_mistake(seen[first][2])
     except Stopped as error:
         stopped = error
         for setting in others:
@@ -227,6 +225,32 @@ def default_mistake(block, **defaults):
         own = parameters[name].default if name in parameters else default
         if own != default:
             return f"The argument {name} has the default {own}; it should be {default}."
+    return None
+
+
+def training_mistake(model):
+    """What is wrong with BatchNormalizations called with `training`; None if nothing is.
+
+    Keras uses that argument where the whole network is called without it, as in block(x).
+    """
+    try:
+        config = model.get_config()["layers"]
+    except Exception:  # a layer of the learner's own may not have one
+        return None
+    norms = [layer for layer in config if layer["class_name"] == "BatchNormalization"]
+    statistics = {True: "the batch, even in prediction", False: "the past, even in training"}
+    for value, when in statistics.items():
+        count = sum(
+            node["kwargs"].get("training") is value
+            for layer in norms
+            for node in layer["inbound_nodes"]
+        )
+        if count:
+            which = "Every" if count == len(norms) else f"{count} of the {len(norms)}"
+            return (
+                f"{which} BatchNormalization is called with training={value}: block(x) then uses "
+                f"the statistics of {when}. Leave out `training`."
+            )
     return None
 
 

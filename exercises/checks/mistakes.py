@@ -21,7 +21,7 @@ CONVOLUTIONAL = f"x conv0(1,f3,s) bn0 | {BRANCH.replace('f1,1', 'f1,s')} | add r
 CONVOLUTIONAL_V15 = f"x conv0(1,f3,s) bn0 | {BRANCH.replace('f2,1', 'f2,s')} | add relu"
 
 CONV = re.compile(r"(conv|biasless)(\d)\((\w+),(\w+),(\w+)(,valid|,dilated)?\)")
-BATCH_NORM = re.compile(r"(bn|frozen|batch|called)(\d)")
+BATCH_NORM = re.compile(r"(bn|frozen|batch)(\d)")
 MERGES = {
     "add": ops.add,
     "concatenate": lambda x, y: ops.concatenate([x, y], -1),
@@ -75,8 +75,6 @@ def walk(words, x, sizes, training, cache):
     """(x after these words, {(layer, role): shape} of the weights that they use).
 
     cache: earlier results for the same x, sizes and training; many lines start the same way.
-    training: True, False, or None, as when a model is called without it. BatchNormalizations
-    written called1 are those called with training=True: Keras keeps that where training is None.
     """
     if words in cache:
         return cache[words]
@@ -104,8 +102,7 @@ def walk(words, x, sizes, training, cache):
     elif match := BATCH_NORM.fullmatch(word):
         kind, layer = match.groups()
         gamma, beta, mean, variance = (take(f"bn{layer}", role, y.shape[-1]) for role in ROLES[2:])
-        batch = {"batch": True, "frozen": False, "called": training is not False}
-        if batch.get(kind, training):
+        if kind == "batch" or (training and kind == "bn"):
             mean, variance = ops.moments(y, (0, 1, 2))
         y = gamma * (y - mean) / ops.sqrt(variance + 1e-4) + beta
     elif word.startswith("pad"):  # padk: so much that a k x k kernel keeps the size
@@ -144,7 +141,7 @@ def compute(line, x, sizes, training=False, cache=None):
 def layer_counts(line):
     """How many convolutions and BatchNormalizations the line holds."""
     return len(set(re.findall(r"(?:conv|biasless)(\d)", line))), len(
-        set(re.findall(r"(?:bn|frozen|batch|called)(\d)", line))
+        set(re.findall(r"(?:bn|frozen|batch)(\d)", line))
     )
 
 
@@ -221,8 +218,6 @@ MISTAKES = {
     "Leave out `trainable`.",
     "bn -> batch": "BatchNormalization uses the statistics of the batch even in prediction. Use "
     "layers.BatchNormalization as it is.",
-    "bn -> called": "Every BatchNormalization is called with training=True: block(x) then uses the "
-    "statistics of the batch, in prediction too. Leave out `training`.",
     # how the two paths meet
     "add -> concatenate": "The shortcut is concatenated to the branch, which stacks channels. Use "
     "layers.Add.",
@@ -356,23 +351,16 @@ def wrong_activations():
 
 
 def wrong_layers():
-    """(edits, sentence) for single layers: a 1x1 kernel of another size, a BatchNormalization.
-
-    A larger kernel may come without padding: then the shapes of the two paths differ.
-    """
+    """(edits, sentence) for single layers: a 1x1 kernel of another size, a frozen average."""
     for size, layer in itertools.product((2, 3, 5, 7), "13"):
         sentence = f"The {PLACES[layer]} convolution is {size}x{size}; it should be 1x1."
         yield f"conv{layer}(1 -> conv{layer}({size}", sentence
-        for strides in "1s":
-            kernel = f"conv{layer}(1,f{layer},{strides}"
-            yield f"{kernel}) -> {kernel.replace('(1', f'({size}')},valid)", sentence
+    for layer, strides in itertools.product("13", "1s"):
+        sentence = f"The {PLACES[layer]} convolution is 3x3 without padding; it should be 1x1."
+        numbers = f",f{layer},{strides}"
+        yield f"conv{layer}(1{numbers}) -> conv{layer}(3{numbers},valid)", sentence
     yield "conv0(1 -> conv0(2", "The shortcut's convolution is 2x2; it should be 1x1."
     for layer, place in {**PLACES, "0": "shortcut's"}.items():
-        yield (
-            f"bn{layer} -> called{layer}",
-            f"The {place} BatchNormalization is called with training=True: block(x) then uses the "
-            "statistics of the batch, in prediction too. Leave out `training`.",
-        )
         yield (
             f"bn{layer} -> frozen{layer}",
             f"The {place} BatchNormalization is frozen: it uses its moving averages even in "
