@@ -25,7 +25,7 @@ def draw_read(masks, corner, side=7):
 
     corner: (row, column) of the window's first position.
     """
-    figure, panels = plt.subplots(1, len(masks), figsize=(7.6, 2.9), layout="constrained")
+    figure, panels = plt.subplots(1, len(masks), figsize=(6.2, 2.9), layout="constrained")
     row, column = corner
     for axes, (title, mask) in zip(panels, masks.items(), strict=True):
         window = mask[row : row + side, column : column + side]

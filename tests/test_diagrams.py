@@ -191,7 +191,7 @@ def test_a_block_written_with_plus_and_relu_is_drawn_alike():
 
 
 def test_blocks_side_by_side_have_one_scale_and_their_own_titles():
-    narrow = block(resnet.identity_block, (8, 8, 64))
+    narrow = block(resnet.identity_block, (8, 8, 256))
     wide = block(resnet.convolutional_block, (64, 64, 256))
     figure = diagrams.draw_blocks({"narrow": narrow, "wide": wide}, widest=2)
     assert {"narrow", "wide"} <= set(texts(figure))
