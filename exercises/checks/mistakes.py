@@ -243,7 +243,7 @@ IDENTITY_MISTAKES = MISTAKES | {
     "x | -> x conv1(1,f1,1) |": MID_BRANCH.format("after the first convolution"),
     "x | -> x conv1(1,f1,1) bn1 |": MID_BRANCH.format("after the first BatchNormalization"),
     "x | -> x conv1(1,f1,1) bn1 relu |": MID_BRANCH.format("after the first ReLU"),
-    "x | -> x half |": "The shortcut is halved: add x itself, not x / 2.",
+    "x | x conv1 -> x half | x conv1": "The shortcut is halved: add x itself, not x / 2.",
     "x | -> x relu |": "There is a ReLU on the shortcut. The shortcut is x itself, negative values "
     "included.",
     "x | -> x conv0(1,f3,1) bn0 |": "There is a convolution on the shortcut: here the shortcut is "
@@ -284,7 +284,8 @@ CONVOLUTIONAL_MISTAKES = MISTAKES | {
     "x conv0(1,f3,s) bn0 -> x": "The shortcut has no projection. Where shape or channels change, "
     "x needs a 1x1 convolution and BatchNormalization.",
     "bn0 | -> |": "The shortcut's convolution has no BatchNormalization.",
-    "bn0 | -> bn0 half |": "The shortcut is halved: add the whole projection to the branch.",
+    "bn0 | x conv1 -> bn0 half | x conv1": "The shortcut is halved: add the "
+    "projection as it is, not divided by 2.",
     "bn0 | -> bn0 relu |": "There is a ReLU on the shortcut, after the projection. The shortcut "
     "ends with BatchNormalization.",
     "bn0 -> bn3": "Shortcut and branch share their last BatchNormalization layer: make two.",
