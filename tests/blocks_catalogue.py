@@ -63,6 +63,13 @@ class Always(layers.BatchNormalization):
 """
 START = "    f1, f2, f3 = filters\n"
 
+
+def same_padded(size):
+    """The first convolution with this kernel size, padded; `strides` may follow or not."""
+    pad = "y = functools.partial(layers.Conv2D, padding='same')"
+    return f"{pad}(f1, {size}"
+
+
 # Mistakes that fit both sources: name: (word of the sentence, old, new, old, new, ...)
 EITHER = {
     "relu before the addition": (
@@ -82,7 +89,7 @@ EITHER = {
     "bn after relu": ("after the activation", BN + FIRST, FIRST + BN, BN + MIDDLE, MIDDLE + BN),
     "first bn after relu": ("After the first", BN + FIRST, FIRST + BN),
     "middle bn after relu": ("After the middle", BN + MIDDLE, MIDDLE + BN),
-    "bn after the addition": ("sits after the addition", BN + ADD, ADD + BN),
+    "bn after the addition": ("comes after the addition", BN + ADD, ADD + BN),
     "extra bn": ("extra BatchNormalization", ADD, ADD + BN),
     "kernel size ignored": ("kernel_size is ignored", "f2, kernel_size", "f2, 3"),
     "middle 1x1": ("middle convolution is 1x1", "f2, kernel_size", "f2, 1"),
@@ -131,7 +138,7 @@ EITHER = {
     ),
     "frozen": ("frozen", "BatchNormalization()", "BatchNormalization(trainable=False)"),
     "always batch": (
-        "in prediction",
+        "statistics of the batch even in prediction",
         "layers.BatchNormalization",
         "Always",
         "\ndef block",
@@ -151,15 +158,100 @@ EITHER = {
         FIRST,
         FIRST.replace("relu", "leaky_relu"),
     ),
+    "tanh everywhere": ("everywhere is tanh", '"relu"', '"tanh"'),
+    "tanh inside": (
+        "inside the branch is tanh",
+        FIRST,
+        FIRST.replace("relu", "tanh"),
+        MIDDLE,
+        MIDDLE.replace("relu", "tanh"),
+    ),
+    "layer LeakyReLU at the end": (
+        "after the addition is LeakyReLU",
+        OUT,
+        "    return layers.LeakyReLU()(y)\n",
+    ),
+    "layer LeakyReLU inside": (
+        "inside the branch is LeakyReLU",
+        FIRST,
+        "    y = layers.LeakyReLU()(y)\n",
+        MIDDLE,
+        "    y = layers.LeakyReLU()(y)\n",
+    ),
+    "LeakyReLU of another slope": (
+        "has the activation LeakyReLU",
+        MIDDLE,
+        "    y = layers.LeakyReLU(0.01)(y)\n",
+    ),
+    "ReLU with an upper end": (
+        "arguments that change it",
+        MIDDLE,
+        "    y = layers.ReLU(max_value=0.5)(y)\n",
+    ),
+    "training=True in all": (
+        "Every BatchNormalization is called with training=True: ",
+        "BatchNormalization()(y)",
+        "BatchNormalization()(y, training=True)",
+        "BatchNormalization()(shortcut)",
+        "BatchNormalization()(shortcut, training=True)",
+    ),
+    "training=False in all": (
+        "Every BatchNormalization is called with training=False: ",
+        "BatchNormalization()(y)",
+        "BatchNormalization()(y, training=False)",
+        "BatchNormalization()(shortcut)",
+        "BatchNormalization()(shortcut, training=False)",
+    ),
+    "training=True in the middle": (
+        "1 of the",
+        BN + MIDDLE,
+        BN.replace("(y)", "(y, training=True)") + MIDDLE,
+    ),
+    "training=True in the middle and at the end": (
+        "2 of the",
+        BN + MIDDLE,
+        BN.replace("(y)", "(y, training=True)") + MIDDLE,
+        BN + ADD,
+        BN.replace("(y)", "(y, training=True)") + ADD,
+    ),
+    "last frozen": (
+        "The third BatchNormalization is frozen",
+        BN + ADD,
+        BN.replace("tion()", "tion(trainable=False)") + ADD,
+    ),
+    "halved shortcut": ("shortcut is halved", "[shortcut, y]", "[shortcut * 0.5, y]"),
+    "dilated": (
+        "middle convolution is dilated",
+        'padding="same")(y)',
+        'padding="same", dilation_rate=2)(y)',
+    ),
+    "dilated by three": (
+        "dilation_rate=(3, 3)",
+        'padding="same")(y)',
+        'padding="same", dilation_rate=3)(y)',
+    ),
+    "first 3x3": ("first convolution is 3x3", "y = layers.Conv2D(f1, 1", same_padded(3)),
+    "first 2x2": ("first convolution is 2x2", "y = layers.Conv2D(f1, 1", same_padded(2)),
+    "first 7x7": ("first convolution is 7x7", "y = layers.Conv2D(f1, 1", same_padded(7)),
+    "last 3x3": (
+        "third convolution is 3x3",
+        LAST_CONV,
+        LAST_CONV.replace("1)", '3, padding="same")'),
+    ),
+    "last 3x3 without padding": (
+        "third convolution is 3x3 without padding",
+        LAST_CONV,
+        LAST_CONV.replace("1)", "3)"),
+    ),
     "no middle convolution": ("middle convolution is missing", MIDDLE_CONV + BN + MIDDLE, ""),
-    "dropout": ("holds a Dropout", ADD, "    y = layers.Dropout(0.5)(y)\n" + ADD),
-    "layer norm": ("holds a LayerNormalization", BN + ADD, BN.replace("Batch", "Layer") + ADD),
+    "dropout": ("has a Dropout", ADD, "    y = layers.Dropout(0.5)(y)\n" + ADD),
+    "layer norm": ("has a LayerNormalization", BN + ADD, BN.replace("Batch", "Layer") + ADD),
     "no gamma": (
         "lacks a gamma",
         "BatchNormalization()",
         "BatchNormalization(scale=False)",
     ),
-    "two mistakes": ("Two things", OUT, "    return y\n", FIRST, ""),
+    "two mistakes": ("Two mistakes", OUT, "    return y\n", FIRST, ""),
     "unknown step": ("output differs", ADD, "    y = y * 0.5 + 1\n" + ADD),
     "returns x": ("returns its input", OUT, "    return x\n"),
     "fixed names": ("same fixed names", "layers.Add()", 'layers.Add(name="add")'),
@@ -195,25 +287,25 @@ WRONG_IDENTITY = EITHER | {
         FIRST,
         FIRST + "    shortcut = y\n",
     ),
-    "relu on the shortcut": ("passes through a ReLU", "shortcut = x", "shortcut = ops.relu(x)"),
+    "relu on the shortcut": ("ReLU on the shortcut. ", "shortcut = x", "shortcut = ops.relu(x)"),
     "x added to itself": ("x is added to itself", "[shortcut, y]", "[shortcut, x]"),
     "projection": (
-        "passes through a convolution: here",
+        "convolution on the shortcut: here",
         "shortcut = x",
         "shortcut = layers.BatchNormalization()(layers.Conv2D(f3, 1)(x))",
     ),
     "bare projection": (
-        "without BatchNormalization: here",
+        "without BatchNormalization on the",
         "shortcut = x",
         "shortcut = layers.Conv2D(f3, 1)(x)",
     ),
     "bn on the shortcut": (
-        "passes through a BatchNormalization: here",
+        "BatchNormalization on the shortcut: here",
         "shortcut = x",
         "shortcut = layers.BatchNormalization()(x)",
     ),
     "silent projection": (
-        "quietly",
+        "without a word",
         "    shortcut = x\n",
         "    shortcut = x if x.shape[-1] == f3 else layers.Conv2D(f3, 1)(x)\n",
     ),
@@ -292,13 +384,13 @@ WRONG_CONVOLUTIONAL = EITHER | {
         "f2, kernel_size, strides",
     ),
     "stride in the third": (
-        "sits in the third",
+        "is in the third",
         "f1, 1, strides",
         "f1, 1",
         LAST_CONV,
         LAST_CONV.replace("1)", "1, strides)"),
     ),
-    "stride twice": ("acts twice", "f2, kernel_size", "f2, kernel_size, strides"),
+    "stride twice": ("used twice in the branch", "f2, kernel_size", "f2, kernel_size, strides"),
     "branch ignores strides": ("branch ignores strides", "f1, 1, strides", "f1, 1"),
     "shortcut ignores strides": ("shortcut ignores strides", "f3, 1, strides", "f3, 1"),
     "strides ignored": ("strides is ignored", ", strides)", ")"),
@@ -322,12 +414,12 @@ WRONG_CONVOLUTIONAL = EITHER | {
         "shortcut",
     ),
     "relu on the shortcut": (
-        "passes through a ReLU",
+        "after the projection",
         ADD,
         "    shortcut = ops.relu(shortcut)\n" + ADD,
     ),
     "relu before the shortcut": (
-        "starts with a ReLU",
+        "before the projection",
         "1, strides)(x)\n    shortcut = l",
         "1, strides)(ops.relu(x))\n    shortcut = l",
     ),
@@ -341,6 +433,8 @@ WRONG_CONVOLUTIONAL = EITHER | {
         "    y = bn(y)\n" + ADD,
     ),
     "shortcut 3x3": ("convolution is 3x3", "f3, 1, strides", 'f3, 3, strides, padding="same"'),
+    "shortcut 2x2": ("convolution is 2x2", "f3, 1, strides", 'f3, 2, strides, padding="same"'),
+    "shortcut with one channel": ("makes 1 channel", "f3, 1, strides", "1, 1, strides"),
     "shortcut kernel size": (
         "shortcut's convolution uses kernel_size",
         "f3, 1, strides",
@@ -364,7 +458,7 @@ WRONG_CONVOLUTIONAL = EITHER | {
         LAST_CONV.replace("1)", 'kernel_size, padding="same")'),
     ),
     "pooling for stride": (
-        "holds a MaxPooling2D",
+        "has a MaxPooling2D",
         "layers.Conv2D(f1, 1, strides)(x)",
         'layers.Conv2D(f1, 1)(layers.MaxPooling2D(strides, padding="same")(x))',
     ),
@@ -385,7 +479,7 @@ def mutated(source, edits):
         if old not in source and "shortcut" not in old and "size=1, strides" not in old:
             raise ValueError(f"The source does not hold {old!r}")
         source = source.replace(old, new)
-    space = {"layers": layers, "ops": ops, "keras": keras}
+    space = {"layers": layers, "ops": ops, "keras": keras, "functools": functools}
     exec(source, space)
     return space["block"]
 

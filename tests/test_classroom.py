@@ -16,6 +16,7 @@ from test_notebooks import PATHS, code, is_exercise, tags
 
 from exercises import checks, classroom, submission
 from helpers.files import ROOT
+from helpers.resnet import conv_bn
 
 ONE, FOUR = PATHS[0], PATHS[3]
 NUMBERS = {path.stem: [e["number"] for e in classroom.exercises(path)[0]] for path in PATHS}
@@ -436,6 +437,10 @@ FUNCTIONS = {  # wrong answers that the sheet describes in words
     "the shortcut without `strides`": catalogue.mutated(
         catalogue.CONVOLUTIONAL, catalogue.WRONG_CONVOLUTIONAL["shortcut ignores strides"][1:]
     ),
+    "only the ReLU removed": catalogue.mutated(
+        catalogue.CONVOLUTIONAL, ["layers.Conv2D(f3, 1, strides)", "layers.Conv2D(1, 1, strides)"]
+    ),
+    "a 3x3 convolution with stride 2": lambda x, filters: conv_bn(x, filters, 3, strides=2),
     "pixels not scaled": network(scale=None),
 }
 

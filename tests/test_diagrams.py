@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from PIL import Image
 
 from helpers import resnet, synthetic
-from images import diagrams, gradients
+from images import blocks, diagrams, gradients
 
 matplotlib.use("Agg")
 
@@ -110,30 +111,75 @@ def test_a_changed_measurement_is_noticed():
 
 def test_identity_block_shows_each_layer_and_shape():
     shown = texts(diagrams.draw_block(block(resnet.identity_block, (64, 32, 256), kernel_size=5)))
-    assert shown.count("Conv2D") == shown.count("BatchNorm") == shown.count("ReLU") == 3
-    assert [text for text in shown if "filters" in text] == [
-        "1 × 1, 64 filters",
-        "5 × 5, 32 filters",
-        "1 × 1, 256 filters",
-    ]
-    assert shown.count("stride 1") == 3
-    assert {"Input x", "Add  +", "16 × 16 × 32", "shortcut: x itself"} <= set(shown)
+    assert shown.count("BatchNorm") == shown.count("ReLU") == 3
+    kernels = ["1 × 1, 64", "5 × 5, 32", "1 × 1, 256"]
+    assert [text for text in shown if text in kernels] == kernels
+    assert {"input x", "Add", "+", "16 × 16 × 32", "shortcut:\nx itself"} <= set(shown)
 
 
 def test_convolutional_block_shows_the_projection_and_its_stride():
     model = block(resnet.convolutional_block, (64, 64, 512))
     shown = texts(diagrams.draw_block(model))
-    assert shown.count("Conv2D") == shown.count("BatchNorm") == 4
-    assert shown.count("1 × 1, 512 filters") == 2
-    assert shown.count("stride 2") == shown.count("stride 1") == 2
-    assert "shortcut: a projection of x" in shown
+    assert shown.count("BatchNorm") == 4
+    assert {"1 × 1, 64, /2", "3 × 3, 64", "1 × 1, 512", "1 × 1, 512, /2"} <= set(shown)
+    assert "shortcut:\na projection" in shown
     assert any(f"{model.count_params():,} parameters" in text for text in shown)
+
+
+def boxes_and_arrows(figure):
+    """The boxes' extents as (left, bottom, right, top), and the arrows' points, in inches."""
+    patches = figure.axes[0].patches
+    boxes = [p for p in patches if isinstance(p, FancyBboxPatch)]
+    arrows = [p for p in patches if isinstance(p, FancyArrowPatch)]
+    extents = [
+        (x - 0.03, y - 0.03, x + box.get_width() + 0.03, y + box.get_height() + 0.03)
+        for box in boxes
+        for x, y in [(box.get_x(), box.get_y())]
+    ]
+    return np.array(extents), [arrow._path_original.vertices for arrow in arrows]
+
+
+def test_boxes_are_as_wide_as_their_channels():
+    boxes, _ = boxes_and_arrows(
+        diagrams.draw_block(block(resnet.convolutional_block, (64, 128, 512)))
+    )
+    widths = boxes[:, 2] - boxes[:, 0] + 0.04  # a box leaves 0.02 free on each side
+    channels = [256, 64, 64, 64, 128, 128, 128, 512, 512, 512, 512, 512, 512]
+    assert np.allclose(widths / widths.max() * 512, channels, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("function", "filters"),
+    [(resnet.identity_block, (64, 64, 256)), (resnet.convolutional_block, (64, 64, 512))],
+)
+def test_arrows_enter_a_box_at_its_middle_and_the_shortcut_ends_at_add(function, filters):
+    model = block(function, filters)
+    boxes, arrows = boxes_and_arrows(diagrams.draw_block(model))
+    centres = np.stack([boxes[:, [0, 2]].mean(axis=1), boxes[:, [1, 3]].mean(axis=1)], axis=1)
+    for points in arrows:
+        x, y = points[-1]
+        distances = np.abs(centres - (x, y)).min(axis=1)
+        inside = (boxes[:, 0] < x + 0.03) & (x - 0.03 < boxes[:, 2])
+        inside &= (boxes[:, 1] < y + 0.03) & (y - 0.03 < boxes[:, 3])
+        assert inside.any(), "an arrow ends in mid-air"
+        assert distances[inside].min() < 1e-6, "an arrow misses the middle of its box"
+    add = len(boxes) - 2 if function is resnet.identity_block else 9
+    x, y = arrows[-1][-1]
+    assert np.isclose(y, centres[add, 1]) and np.isclose(x, boxes[add, 2], atol=0.03)
+
+
+def test_the_shortcut_has_another_colour_than_relu():
+    model = block(resnet.identity_block, (64, 64, 256))
+    arrow = diagrams.draw_block(model).axes[0].patches[-1]
+    relu = next(layer for layer in model.layers if layer.name.endswith("relu"))
+    assert arrow.get_edgecolor()[:3] != blocks.colour_of(relu)
 
 
 def test_a_plain_chain_has_no_shortcut():
     x = keras.Input((8, 8, 3))
     shown = texts(diagrams.draw_block(keras.Model(x, resnet.conv_bn(x, 4, 3), name="plain_part")))
-    assert any(text.startswith("Plain part: 8 × 8 × 3 → 8 × 8 × 4") for text in shown)
+    assert shown[:2] == ["", "Plain part"]
+    assert any(text.startswith("8 × 8 × 3 → 8 × 8 × 4") for text in shown)
     assert not any("shortcut" in text for text in shown)
 
 
@@ -141,7 +187,17 @@ def test_a_block_written_with_plus_and_relu_is_drawn_alike():
     x = keras.Input((8, 8, 4))
     y = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3, padding="same")(x))
     shown = texts(diagrams.draw_block(keras.Model(x, keras.ops.relu(x + y), name="mine")))
-    assert {"Add  +", "ReLU", "BatchNorm", "shortcut: x itself"} <= set(shown)
+    assert {"Add", "+", "ReLU", "BatchNorm", "shortcut:\nx itself"} <= set(shown)
+
+
+def test_blocks_side_by_side_have_one_scale_and_their_own_titles():
+    narrow = block(resnet.identity_block, (8, 8, 256))
+    wide = block(resnet.convolutional_block, (64, 64, 256))
+    figure = diagrams.draw_blocks({"narrow": narrow, "wide": wide}, widest=2)
+    assert {"narrow", "wide"} <= set(texts(figure))
+    boxes, _ = boxes_and_arrows(figure)
+    widths = boxes[:, 2] - boxes[:, 0] + 0.04
+    assert np.isclose(widths.max(), 2) and np.isclose(widths.min(), 2 * 8 / 256)
 
 
 def test_network_shows_what_the_model_counts():
@@ -153,7 +209,9 @@ def test_network_shows_what_the_model_counts():
     )
 
 
-@pytest.mark.parametrize("name", ["skip_connection.png", "identity_block.png", "resnet50.png"])
+@pytest.mark.parametrize(
+    "name", ["skip_connection.png", "identity_block.png", "convolutional_block.png", "resnet50.png"]
+)
 def test_all_text_lies_inside_and_apart(name):
     """No text is cut off at the edge, and no two texts overlap."""
     figure = diagrams.FIGURES[name]()

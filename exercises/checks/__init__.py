@@ -8,6 +8,7 @@ mistakes    blocks and the mistakes in them, as lines of text
 blocks      checks of blocks, by looking for the line that computes the same
 network     the check of the whole ResNet-50
 calculus    checks of functions about the identity and its gradient
+shortcuts   checks of what a convolutional block reads and costs (notebook 02)
 numbers     checks of numbers and shapes
 results     checks of numbers about splits, scores and predictions
 choices     checks of questions with several answers to choose from
@@ -18,7 +19,17 @@ A function under `@check(...)` in one of these files is a check: it needs no oth
 """
 
 # Importing these files registers their checks.
-from exercises.checks import blocks, calculus, choices, network, numbers, results, transfer  # noqa: F401
+from exercises.checks import (  # noqa: F401
+    blocks,
+    calculus,
+    choices,
+    explanations,
+    network,
+    numbers,
+    results,
+    shortcuts,
+    transfer,
+)
 from exercises.checks.verdict import CHECKS
 
 globals().update(CHECKS)  # so that checks.identity_block is the check of that name

@@ -1,10 +1,10 @@
 """Checks of the two blocks.
 
 How a block is judged. `exercises.checks.mistakes` writes the right block as a line of text and each
-known mistake as an edit of that line, and computes what a line computes. Here the learner's layers
-get the weights used there (a weight's value follows from its role and shape alone); then the line
-is looked for that gives the learner's output. How the code is written, in which order the layers
-are made and what they are called plays no part.
+known mistake as an edit of that line, and computes the output of a line. Here the learner's layers
+get the same weights (a weight's value depends on its role and shape alone); then we search for the
+line that gives the learner's output. How the code is written, the order in which layers are made
+and their names do not matter.
 """
 
 import contextlib
@@ -32,9 +32,9 @@ from exercises.checks.verdict import (
     require_function,
 )
 
-# Settings in which a block is tried: input shape, filters, kernel size, strides. The first one has
-# all sizes different. A block that stops with an error there is tried in the others, where sizes
-# of 1 (which fit any size when added) or equal widths let one kind of mistake or another run.
+# Settings in which a block is tried: input shape, filters, kernel size, strides. In the first one
+# all sizes differ. A block that stops with an error there is tried in the others, where sizes of 1
+# (which broadcast to any size) or equal widths let one kind of mistake or another run.
 IDENTITY_SETTINGS = (
     ((8, 6, 5), (3, 4, 5), 5),
     ((8, 6, 5), (1, 4, 5), 5),
@@ -69,10 +69,10 @@ def build(block, shape, filters, quiet=True, **options):
     except ValueError as error:
         if "unique" in str(error):
             raise Wrong(
-                "Two layers of your block have the same name; give each its own. "
+                "Two layers of your block have the same name; give each a name of its own. "
                 + describe_error(error)
             ) from None
-        raise Wrong("The tensor that your function returns is not made from its input x.") from None
+        raise Wrong("The tensor that your function returns does not depend on x.") from None
 
 
 def require_tensor(y, x):
@@ -93,7 +93,7 @@ def require_tensor(y, x):
 
 
 def picture(shape):
-    """Four random pictures of this shape, always the same."""
+    """Four random inputs of this shape, always the same."""
     return np.random.default_rng(0).normal(size=(4, *shape)).astype("float32")
 
 
@@ -116,7 +116,7 @@ def cache(setting, training):
 
 
 def compute(line, setting, training=False):
-    """What the block written as `line` gives in this setting; None if its shapes do not fit."""
+    """The output of the block `line` in this setting, and its weights; None if shapes differ."""
     shape, filters, kernel_size, *strides = setting
     sizes = dict(zip(("f1", "f2", "f3"), filters, strict=True))
     sizes |= {"k": kernel_size, "s": strides[0] if strides else 1, "c": shape[-1]}
@@ -135,7 +135,7 @@ def agrees(line, setting, seen):
 
 
 def same(a, b):
-    """Whether two arrays are equal but for rounding and BatchNormalization's epsilon."""
+    """Whether two arrays are equal up to rounding and BatchNormalization's epsilon."""
     a, b = np.asarray(a), np.asarray(b)
     return a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-3 * np.abs(a).max())
 
@@ -147,7 +147,7 @@ def find_mistake(block, line, common_mistakes, settings):
     try:
         seen[first] = observe(block, first, quiet=False)
         if agrees(line, first, seen[first]):
-            return None
+            return training_mistake(seen[first][2])
     except Stopped as error:
         stopped = error
         for setting in others:
@@ -174,14 +174,32 @@ def find_mistake(block, line, common_mistakes, settings):
 FOREIGN = re.compile(
     "Pool|Dropout|UpSampling|Dense|Separable|Depthwise|Transpose|LayerNorm|GroupNorm|Noise"
 )
+ACTIVATION = re.compile("^(LeakyReLU|PReLU|ELU|Softmax)$")
+
+
+def foreign(layer):
+    """A sentence about a layer that no block holds; None for the others."""
+    name = type(layer).__name__
+    if FOREIGN.search(name):
+        return f"The block has a {name} layer, which does not belong there."
+    if ACTIVATION.search(name):
+        return f"The block has the activation {name}; it should be ReLU."
+    if name == "Activation" and layer.activation.__name__ not in ("relu", "linear"):
+        return f"The block has the activation {layer.activation.__name__}; it should be ReLU."
+    if name == "ReLU" and (layer.max_value is not None or layer.negative_slope or layer.threshold):
+        return "A ReLU of the block has arguments that change it; use it without arguments."
+    rate = getattr(layer, "dilation_rate", 1)
+    if np.any(np.array(rate) != 1):
+        return f"A convolution is dilated (dilation_rate={rate}); leave dilation_rate at 1."
+    return None
 
 
 def describe(line, setting, seen):
-    """What can be said about a block whose mistake is not in the tables."""
+    """A sentence about a block whose mistake is not in the tables."""
     (right, right_weights), (weights, outputs, model) = compute(line, setting), seen
     for layer in model.layers:
-        if FOREIGN.search(type(layer).__name__):
-            return f"The block holds a {type(layer).__name__} layer, which does not belong there."
+        if sentence := foreign(layer):
+            return sentence
     for what, these, those in (("lacks", right_weights, weights), ("has", weights, right_weights)):
         for role, shape in these - those:
             more = "" if what == "lacks" else " that should not be there"
@@ -195,8 +213,8 @@ def describe(line, setting, seen):
             f"{tuple(right.shape)[1:]} for x of {setting[0]} and filters={setting[1]}."
         )
     return (
-        "All layers are there, but the output differs: compare, step by step, what each layer "
-        "is called on."
+        "All layers are there, but the output differs. Go through your lines: is each layer "
+        "called on the right tensor?"
     )
 
 
@@ -207,6 +225,32 @@ def default_mistake(block, **defaults):
         own = parameters[name].default if name in parameters else default
         if own != default:
             return f"The argument {name} has the default {own}; it should be {default}."
+    return None
+
+
+def training_mistake(model):
+    """What is wrong with BatchNormalizations called with `training`; None if nothing is.
+
+    Keras uses that argument where the whole network is called without it, as in block(x).
+    """
+    try:
+        config = model.get_config()["layers"]
+    except Exception:  # a layer of the learner's own may not have one
+        return None
+    norms = [layer for layer in config if layer["class_name"] == "BatchNormalization"]
+    statistics = {True: "the batch, even in prediction", False: "the past, even in training"}
+    for value, when in statistics.items():
+        count = sum(
+            node["kwargs"].get("training") is value
+            for layer in norms
+            for node in layer["inbound_nodes"]
+        )
+        if count:
+            which = "Every" if count == len(norms) else f"{count} of the {len(norms)}"
+            return (
+                f"{which} BatchNormalization is called with training={value}: block(x) then uses "
+                f"the statistics of {when}. Leave out `training`."
+            )
     return None
 
 
@@ -225,20 +269,20 @@ def twice_mistake(block, width):
     except Wrong as error:
         if "unique" in str(error):
             return (
-                "Two of your blocks do not fit into one network, as they have layers with the same "
-                "fixed names. Leave the names out, or build them from an argument `name`."
+                "Two of your blocks cannot be in one network: their layers have the same fixed "
+                "names. Leave the names out, or build them from an argument `name`."
             )
         raise
     one = build(block, (8, 6, width), filters)
     if len(both.weights) < 2 * len(one.weights):
         return (
-            "Two of your blocks share weights, as some layers are made outside the function. "
+            "Two of your blocks share weights: some layers are made outside the function. "
             "Make every layer inside it."
         )
     return None
 
 
-@check("your block computes what the paper's Figure 5 draws, for every width and kernel size.")
+@check("your block computes what Figure 5 of the paper shows, for every width and kernel size.")
 def identity_block(block):
     """The learner's identity_block(x, filters, kernel_size=3) -> tensor. Source: Figure 5."""
     example = "identity_block(x, filters, kernel_size=3)"
@@ -254,7 +298,7 @@ def identity_block(block):
                 "f3 = filters[2]."
             )
         return (
-            "For an x of 7 channels and f3 = 5 your block quietly changes the shortcut. An "
+            "For an x of 7 channels and f3 = 5 your block changes the shortcut without a word. An "
             "identity block has no projection: let the addition fail, or raise ValueError."
         )
     return default_mistake(block, kernel_size=3) or twice_mistake(block, 4)
@@ -270,23 +314,23 @@ def projecting_block(block, line, common_mistakes):
     setting = ((8, 6, 5), (3, 4, 5), 5, 1)  # here x could be added as it is
     if not agrees(line, setting, observe(block, setting)):
         return (
-            "At strides=1 with as many channels in as out, your block leaves the projection out. "
-            "A convolutional block has one always."
+            "With strides=1 and x of f3 channels, your block leaves the projection out. A "
+            "convolutional block always has one."
         )
     return default_mistake(block, kernel_size=3, strides=2) or twice_mistake(block, 4)
 
 
-@check("your block projects its shortcut and shrinks the picture in the right places.")
+@check("your block projects its shortcut, and its strides are in the right places.")
 def convolutional_block(block):
     """The learner's convolutional_block(x, filters, kernel_size=3, strides=2) -> tensor."""
     return projecting_block(block, mistakes.CONVOLUTIONAL, mistakes.CONVOLUTIONAL_MISTAKES)
 
 
-@check('this is the "v1.5" block: the stride sits in the middle convolution.')
+@check('this is the "v1.5" block: the stride is in the middle convolution.')
 def block_v15(block):
     """As convolutional_block, with the stride in the middle convolution.
 
-    Keras pads a strided 3x3 convolution on one side, other libraries on both: either is right.
+    Keras pads a strided 3x3 convolution on one side, other libraries on both: both are right.
     """
     line, setting = mistakes.CONVOLUTIONAL_V15, CONVOLUTIONAL_SETTINGS[0]
     padded = line.replace("conv2(k,f2,s)", "padk conv2(k,f2,s,valid)")
@@ -294,3 +338,26 @@ def block_v15(block):
         if agrees(padded, setting, observe(block, setting)):
             line = padded
     return projecting_block(block, line, mistakes.V15_MISTAKES)
+
+
+# The two faults of notebook 02's broken block, as edits of the right one: what a test shows.
+FAULTS = {
+    "conv0(1,f3 -> conv0(1,1": "every channel of the output gets the same number from the shortcut",
+    "bn3 | -> bn3 relu |": "the branch never lowers a value, it only raises it",
+}
+
+
+@check("both faults are gone: your block computes what the convolutional block computes.")
+def repaired_block(block):
+    """The learner's repaired block of notebook 02: faults that are left get their symptom only."""
+    example = "block(x, filters, kernel_size=3, strides=2)"
+    require_function(block, example, None, None, kernel_size=3, strides=2)
+    line, setting = mistakes.CONVOLUTIONAL, CONVOLUTIONAL_SETTINGS[0]
+    with contextlib.suppress(Stopped):  # an error is named below
+        seen = observe(block, setting)
+        if agrees(mistakes.edited(line, "; ".join(FAULTS)), setting, seen):
+            return "Both faults are still there. Compare what goes into Add with Figure 5's arrows."
+        for edits, symptom in FAULTS.items():
+            if agrees(mistakes.edited(line, edits), setting, seen):
+                return f"One fault is gone, one is left: {symptom}."
+    return projecting_block(block, line, mistakes.CONVOLUTIONAL_MISTAKES)

@@ -14,7 +14,22 @@ class Explanation(NamedTuple):
     model: str
 
 
-EXPLANATIONS = {}
+EXPLANATIONS = {
+    "why_weights_fit": Explanation(
+        "Why weights of v1.5 load into v1, what goes wrong, and how to notice.",
+        {
+            r"shape|size|parameter|kernels": "Say what loading compares, and why it is the same.",
+            r"strid": "Name what differs between the two networks.",
+            r"output|predict|result|accura|comput|function|position": "Say what goes wrong after "
+            "loading.",
+            r"test|compar|check|known|stored?|example|reference": "Say how you would notice it.",
+        },
+        "Loading compares the shapes of weights, and a stride changes none of them. But the stride "
+        "decides at which positions a kernel is used, so the same weights compute another function "
+        "and the predictions get worse without an error. Store one input with its output beside "
+        "the weights, and compare after loading.",
+    ),
+}
 
 
 def explanation_check(name, explanation):

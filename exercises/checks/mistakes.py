@@ -2,7 +2,7 @@
 
 A block is one line of text, "shortcut | branch | merge", such as IDENTITY below. conv1(1,f1,s) is
 convolution number 1 with its kernel size, filters and strides; the same number twice is the same
-layer used twice. A mistake is an edit of the line. `compute` works out what a line computes.
+layer used twice. A mistake is an edit of the line. `compute` returns the output of a line.
 """
 
 import functools
@@ -20,7 +20,7 @@ IDENTITY = f"x | {BRANCH} | add relu"
 CONVOLUTIONAL = f"x conv0(1,f3,s) bn0 | {BRANCH.replace('f1,1', 'f1,s')} | add relu"
 CONVOLUTIONAL_V15 = f"x conv0(1,f3,s) bn0 | {BRANCH.replace('f2,1', 'f2,s')} | add relu"
 
-CONV = re.compile(r"(conv|biasless)(\d)\((\w+),(\w+),(\w+)(,valid)?\)")
+CONV = re.compile(r"(conv|biasless)(\d)\((\w+),(\w+),(\w+)(,valid|,dilated)?\)")
 BATCH_NORM = re.compile(r"(bn|frozen|batch)(\d)")
 MERGES = {
     "add": ops.add,
@@ -40,6 +40,8 @@ WORDS = {
     "avgpool": lambda x: ops.average_pool(x, 3, 2),
     "mean": lambda x: ops.mean(x, (1, 2)),
     "max": lambda x: ops.max(x, (1, 2)),
+    "half": lambda x: x / 2,
+    "LeakyReLU": lambda x: ops.leaky_relu(x, 0.3),  # the layer's slope; the function's is 0.2
 }
 
 
@@ -70,9 +72,9 @@ def fill(model):
 
 
 def walk(words, x, sizes, training, cache):
-    """(x after these words, {(layer, role): shape} of the weights they take).
+    """(x after these words, {(layer, role): shape} of the weights that they use).
 
-    cache: results so far for the same x, sizes and training; many lines begin alike.
+    cache: earlier results for the same x, sizes and training; many lines start the same way.
     """
     if words in cache:
         return cache[words]
@@ -86,13 +88,15 @@ def walk(words, x, sizes, training, cache):
         return weight(role, shape)
 
     if match := CONV.fullmatch(word):
-        kind, layer, *numbers, valid = match.groups()
+        kind, layer, *numbers, option = match.groups()
         kernel, filters, strides = (sizes[n] if n in sizes else int(n) for n in numbers)
         shape = (kernel, kernel, y.shape[-1], filters)
-        padding = "valid" if valid else "same"
-        if valid and kernel > min(y.shape[1:3]):
-            raise ValueError("the kernel is larger than the picture")
-        y = ops.conv(y, take(f"conv{layer}", "kernel", *shape), strides, padding)
+        padding = "valid" if option == ",valid" else "same"
+        dilation = 2 if option == ",dilated" else 1
+        if padding == "valid" and kernel > min(y.shape[1:3]):
+            raise ValueError("the kernel is larger than the map")
+        weights = take(f"conv{layer}", "kernel", *shape)
+        y = ops.conv(y, weights, strides, padding, dilation_rate=dilation)
         if kind == "conv":
             y = y + take(f"conv{layer}", "bias", filters)
     elif match := BATCH_NORM.fullmatch(word):
@@ -159,16 +163,17 @@ MISTAKES = {
     "first, then apply ReLU to the sum.",
     "add relu -> add": "There is no ReLU after the addition: the block ends with "
     "relu(shortcut + branch).",
-    "bn3 | -> bn3 relu |": "ReLU stands on both sides of the addition. Remove the one at the end "
-    "of the branch.",
-    "bn3 | add relu -> | add bn3 relu": "The last BatchNormalization sits after the addition. It "
+    "bn3 | -> bn3 relu |": "There is a ReLU on both sides of the addition. Remove the one at the "
+    "end of the branch.",
+    "bn3 | add relu -> | add bn3 relu": "The last BatchNormalization comes after the addition. It "
     "belongs to the branch, before the two paths meet.",
-    "add relu -> add bn4 relu": "An extra BatchNormalization follows the addition: remove it.",
+    "add relu -> add bn4 relu": "There is an extra BatchNormalization after the addition: remove "
+    "it.",
     # steps left out of the branch
     "bn1 relu -> bn1": "The ReLU between the first and the second convolution is missing.",
     "bn2 relu -> bn2": "The ReLU between the second and the third convolution is missing.",
     "bn1 relu -> bn1; bn2 relu -> bn2": "Both ReLUs inside the branch are missing: without them "
-    "three convolutions are one linear map.",
+    "the three convolutions are one linear map.",
     "bn1 relu -> relu": "The first convolution of the branch has no BatchNormalization.",
     "bn2 relu -> relu": "The middle convolution of the branch has no BatchNormalization.",
     "bn3 | -> |": "The third convolution of the branch has no BatchNormalization: it comes right "
@@ -177,8 +182,8 @@ MISTAKES = {
     "convolution.",
     "bn0 ->; bn1 ->; bn2 ->; bn3 ->": "There is no BatchNormalization in the block at all: one "
     "follows each convolution.",
-    "conv2(k,f2,1) bn2 relu ->": "The middle convolution is missing, with all that follows it: "
-    "the branch has three.",
+    "conv2(k,f2,1) bn2 relu ->": "The middle convolution is missing, with its BatchNormalization "
+    "and ReLU: the branch has three.",
     "relu conv3(1,f3,1) bn3 -> ": "The third convolution is missing: the branch has three, and "
     "the last one makes f3 channels.",
     # the order inside the branch
@@ -188,29 +193,31 @@ MISTAKES = {
     "bn2 relu -> relu bn2": "After the middle convolution, BatchNormalization and ReLU are "
     "swapped.",
     # kernels, padding, bias
-    "(k, -> (3,": "kernel_size is ignored: the middle convolution is 3x3 whatever is asked for.",
+    "(k, -> (3,": "kernel_size is ignored: the middle convolution is always 3x3.",
     "conv1(1 -> conv1(k; conv3(1 -> conv3(k": "kernel_size is used for the first and the third "
-    "convolution too. It belongs to the middle one; they are 1x1.",
+    "convolution too. It is for the middle one only; the others are 1x1.",
     "(1, -> (3,": "All convolutions that should be 1x1 are 3x3. Only the middle one is larger.",
     "conv1(1 -> conv1(k": "The first convolution uses kernel_size; it should be 1x1.",
     "conv3(1 -> conv3(k": "The third convolution uses kernel_size; it should be 1x1.",
     "conv2(k -> conv2(1": "The middle convolution is 1x1; it should use kernel_size.",
+    ",f2,1) -> ,f2,1,dilated)": "The middle convolution is dilated: it skips positions between "
+    "those it reads. Leave dilation_rate at 1.",
     ",f2,1) -> ,f2,1,valid)": 'The middle convolution has no padding="same": it trims the borders, '
-    "so the two paths no longer fit.",
+    "and the shapes of the two paths differ.",
     ",f2,s) -> ,f2,s,valid)": 'The strided convolution has no padding="same": it trims the '
-    "borders, so the two paths no longer fit.",
+    "borders, and the shapes of the two paths differ.",
     "conv -> biasless": "The convolutions have no bias (use_bias=False). That works, since "
-    "BatchNormalization brings its own, but this network keeps them so that weights and counts "
-    "agree with keras.applications.",
+    "BatchNormalization has its own, but this network keeps the biases so that weights and "
+    "parameter counts agree with keras.applications.",
     # layers used twice
     "bn2 -> bn1; bn3 -> bn1": "One BatchNormalization layer is used everywhere in the branch. Each "
     "convolution needs its own: make a new layer each time.",
     "bn2 -> bn1": "One BatchNormalization layer is used in two places: make a new one each time.",
     # training or prediction
     "bn -> frozen": "BatchNormalization is frozen: it uses its moving averages even in training. "
-    "Leave `training` and `trainable` alone.",
-    "bn -> batch": "BatchNormalization uses the statistics of the batch even in prediction. Leave "
-    "`training` alone.",
+    "Leave out `trainable`.",
+    "bn -> batch": "BatchNormalization uses the statistics of the batch even in prediction. Use "
+    "layers.BatchNormalization as it is.",
     # how the two paths meet
     "add -> concatenate": "The shortcut is concatenated to the branch, which stacks channels. Use "
     "layers.Add.",
@@ -221,7 +228,7 @@ MISTAKES = {
 }
 NO_SHORTCUT = "The shortcut is missing: the output depends on the branch alone."
 TWICE = (
-    "The branch is added to itself, so x was overwritten. Keep the block's input under a name of "
+    "The branch is added to itself: x was overwritten. Keep the block's input under a name of "
     "its own."
 )
 MID_BRANCH = "The shortcut starts {} of the branch. It starts at the block's input: keep x."
@@ -229,19 +236,22 @@ MID_BRANCH = "The shortcut starts {} of the branch. It starts at the block's inp
 IDENTITY_MISTAKES = MISTAKES | {
     "add -> y": NO_SHORTCUT,
     "add -> 2y": TWICE,
-    "conv3(1,f3,1) -> conv1(1,f1,1)": "One convolution layer is used both in first and in third "
-    "place: they need weights of their own.",
+    "conv3(1,f3,1) -> conv1(1,f1,1)": "One convolution layer is used as the first and as the third "
+    "convolution: each needs weights of its own.",
     f"{IDENTITY} -> x | x | add relu": "x is added to itself and the branch is ignored: add x and "
-    "the branch's end.",
+    "the branch's output.",
     "x | -> x conv1(1,f1,1) |": MID_BRANCH.format("after the first convolution"),
     "x | -> x conv1(1,f1,1) bn1 |": MID_BRANCH.format("after the first BatchNormalization"),
     "x | -> x conv1(1,f1,1) bn1 relu |": MID_BRANCH.format("after the first ReLU"),
-    "x | -> x relu |": "The shortcut passes through a ReLU. It is x itself, negative values too.",
-    "x | -> x conv0(1,f3,1) bn0 |": "The shortcut passes through a convolution: here it is x "
-    "itself. A projection belongs in the convolutional block.",
-    "x | -> x conv0(1,f3,1) |": "The shortcut passes through a convolution without "
-    "BatchNormalization: here it is x itself.",
-    "x | -> x bn0 |": "The shortcut passes through a BatchNormalization: here it is x itself.",
+    "x | x conv1 -> x half | x conv1": "The shortcut is halved: add x itself, not x / 2.",
+    "x | -> x relu |": "There is a ReLU on the shortcut. The shortcut is x itself, negative values "
+    "included.",
+    "x | -> x conv0(1,f3,1) bn0 |": "There is a convolution on the shortcut: here the shortcut is "
+    "x itself. A projection belongs in the convolutional block.",
+    "x | -> x conv0(1,f3,1) |": "There is a convolution without BatchNormalization on the "
+    "shortcut: here the shortcut is x itself.",
+    "x | -> x bn0 |": "There is a BatchNormalization on the shortcut: here the shortcut is x "
+    "itself.",
     f"{IDENTITY} -> x | x bn1 relu conv1(1,f1,1) bn2 relu conv2(k,f2,1) bn3 relu conv3(1,f3,1) "
     "| add": "This is the pre-activation block (ResNet v2), where BatchNormalization and ReLU come "
     "before each convolution. Here they come after it.",
@@ -249,17 +259,17 @@ IDENTITY_MISTAKES = MISTAKES | {
 
 CONVOLUTIONAL_MISTAKES = MISTAKES | {
     # where the stride is
-    "f1,s -> f1,1; f2,1 -> f2,s": "The stride sits in the middle convolution. That is the variant "
+    "f1,s -> f1,1; f2,1 -> f2,s": "The stride is in the middle convolution. That is the variant "
     '"v1.5"; here it belongs in the first 1x1 convolution.',
-    "f1,s -> f1,1; conv3(1,f3,1 -> conv3(1,f3,s": "The stride sits in the third convolution; it "
+    "f1,s -> f1,1; conv3(1,f3,1 -> conv3(1,f3,s": "The stride is in the third convolution; it "
     "belongs in the first 1x1 convolution.",
-    "f2,1 -> f2,s": "The stride acts twice in the branch, in the first and the middle convolution. "
-    "Only the first has it.",
+    "f2,1 -> f2,s": "The stride is used twice in the branch, in the first and the middle "
+    "convolution. Only the first has it.",
     "f1,s -> f1,1": "The branch ignores strides, the shortcut does not: the first convolution "
     "needs strides too.",
     "conv0(1,f3,s -> conv0(1,f3,1": "The shortcut ignores strides, the branch does not: its "
     "convolution needs the same strides.",
-    "s) -> 1)": "strides is ignored: nothing in the block shrinks the picture.",
+    "s) -> 1)": "strides is ignored: nothing in the block reduces height and width.",
     "s) -> 2)": "The strides are fixed at 2: use the argument strides.",
     "f1,s -> f1,2": "The stride of the branch is fixed at 2: use the argument strides.",
     "conv0(1,f3,s -> conv0(1,f3,2": "The stride of the shortcut is fixed at 2: use the argument "
@@ -268,13 +278,16 @@ CONVOLUTIONAL_MISTAKES = MISTAKES | {
     "x conv0(1,f3,s) bn0 -> x; add -> y": NO_SHORTCUT,
     "x conv0(1,f3,s) bn0 -> x; add -> 2y": TWICE,
     f"{CONVOLUTIONAL} -> x conv0(1,f3,s) bn0 | x conv0(1,f3,s) bn0 | add relu": "The shortcut is "
-    "added to itself and the branch is ignored: add the shortcut and the branch's end.",
-    "(1, -> (k,": "kernel_size is used for all convolutions. It belongs to the middle one; the "
+    "added to itself and the branch is ignored: add the shortcut and the branch's output.",
+    "(1, -> (k,": "kernel_size is used for all convolutions. It is for the middle one only; the "
     "others are 1x1.",
     "x conv0(1,f3,s) bn0 -> x": "The shortcut has no projection. Where shape or channels change, "
     "x needs a 1x1 convolution and BatchNormalization.",
     "bn0 | -> |": "The shortcut's convolution has no BatchNormalization.",
-    "bn0 | -> bn0 relu |": "The shortcut passes through a ReLU; it ends with BatchNormalization.",
+    "bn0 | x conv1 -> bn0 half | x conv1": "The shortcut is halved: add the "
+    "projection as it is, not divided by 2.",
+    "bn0 | -> bn0 relu |": "There is a ReLU on the shortcut, after the projection. The shortcut "
+    "ends with BatchNormalization.",
     "bn0 -> bn3": "Shortcut and branch share their last BatchNormalization layer: make two.",
     "conv0(1 -> conv0(3": "The shortcut's convolution is 3x3; it should be 1x1.",
     "conv0(1 -> conv0(k": "The shortcut's convolution uses kernel_size; it should be 1x1.",
@@ -284,6 +297,8 @@ CONVOLUTIONAL_MISTAKES = MISTAKES | {
     "as the branch does.",
     "conv0(1,f3 -> conv0(1,c": "The shortcut's convolution keeps the number of channels; it should "
     "make f3, as the branch does.",
+    "conv0(1,f3 -> conv0(1,1": "The shortcut's convolution makes 1 channel, and Add broadcasts it "
+    "without an error; it should make f3 channels.",
     "x conv0(1,f3,s) -> x conv1(1,f1,s) bn1 relu conv0(1,f3,1)": MID_BRANCH.format(
         "after the first ReLU"
     ),
@@ -293,52 +308,84 @@ CONVOLUTIONAL_MISTAKES = MISTAKES | {
     "x conv0(1,f3,s) -> x conv1(1,f1,s) bn1 relu conv0(1,f3,s)": MID_BRANCH.format(
         "after the first ReLU"
     ),
-    "x conv0(1,f3,s) -> x relu conv0(1,f3,s)": "The shortcut starts with a ReLU. It starts at the "
-    "block's input as it is.",
+    "x conv0(1,f3,s) -> x relu conv0(1,f3,s)": "There is a ReLU on the shortcut, before the "
+    "projection. The projection is applied to the block's input as it is.",
 }
 
 V15_MISTAKES = CONVOLUTIONAL_MISTAKES | {
     "f1,1 -> f1,s; f2,s -> f2,1": "The stride is still in the first 1x1 convolution. In v1.5 it "
-    "sits in the middle one.",
-    "f1,1 -> f1,s": "The stride acts twice in the branch, in the first and the middle convolution. "
-    "In v1.5 only the middle one has it.",
+    "is in the middle one.",
+    "f1,1 -> f1,s": "The stride is used twice in the branch, in the first and the middle "
+    "convolution. In v1.5 only the middle one has it.",
     "f2,s -> f2,1": "The branch ignores strides, the shortcut does not: the middle convolution "
     "needs strides too.",
-    "f2,s -> f2,1; conv3(1,f3,1 -> conv3(1,f3,s": "The stride sits in the third convolution; in "
+    "f2,s -> f2,1; conv3(1,f3,1 -> conv3(1,f3,s": "The stride is in the third convolution; in "
     "v1.5 it belongs in the middle one.",
 }
 
-RELU_PLACES = {
-    "relu": "everywhere",
-    "add relu": "after the addition",
-    "bn1 relu": "after the first convolution",
-    "bn2 relu": "after the middle convolution",
+RELU_PLACES = {  # edits that put ACTIVATION in place of a ReLU: where that is
+    "relu -> ACTIVATION": "everywhere",
+    "bn1 relu -> bn1 ACTIVATION; bn2 relu -> bn2 ACTIVATION": "inside the branch",
+    "add relu -> add ACTIVATION": "after the addition",
+    "bn1 relu -> bn1 ACTIVATION": "after the first convolution",
+    "bn2 relu -> bn2 ACTIVATION": "after the middle convolution",
 }
-ACTIVATIONS = ("sigmoid", "tanh", "elu", "selu", "gelu", "silu", "leaky_relu", "softplus", "relu6")
+ACTIVATIONS = (
+    *("sigmoid", "tanh", "elu", "selu", "gelu", "silu", "softplus", "relu6"),
+    *("leaky_relu", "LeakyReLU"),
+)
+PLACES = {"1": "first", "2": "middle", "3": "third"}
 
 
 def wrong_lines(line, common_mistakes):
     """All known mistakes in `line`: a list of (wrong line, sentence), each with one mistake."""
-    found = [(edited(line, edits), sentence) for edits, sentence in common_mistakes.items()]
-    for name, (place, where) in itertools.product(ACTIVATIONS, RELU_PLACES.items()):
+    table = [*common_mistakes.items(), *wrong_activations(), *wrong_layers(), *wrong_widths()]
+    found = [(edited(line, edits), sentence) for edits, sentence in table]
+    return [(wrong, sentence) for wrong, sentence in found if wrong not in (None, line)]
+
+
+def wrong_activations():
+    """(edits, sentence) for other functions in place of ReLU."""
+    for name, (edits, where) in itertools.product(ACTIVATIONS, RELU_PLACES.items()):
         sentence = f"The activation {where} is {name}; it should be ReLU."
-        found.append((edited(line, f"{place} -> {place.replace('relu', name)}"), sentence))
+        yield edits.replace("ACTIVATION", name), sentence
+
+
+def wrong_layers():
+    """(edits, sentence) for single layers: a 1x1 kernel of another size, a frozen average."""
+    for size, layer in itertools.product((2, 3, 5, 7), "13"):
+        sentence = f"The {PLACES[layer]} convolution is {size}x{size}; it should be 1x1."
+        yield f"conv{layer}(1 -> conv{layer}({size}", sentence
+    for layer, strides in itertools.product("13", "1s"):
+        sentence = f"The {PLACES[layer]} convolution is 3x3 without padding; it should be 1x1."
+        numbers = f",f{layer},{strides}"
+        yield f"conv{layer}(1{numbers}) -> conv{layer}(3{numbers},valid)", sentence
+    yield "conv0(1 -> conv0(2", "The shortcut's convolution is 2x2; it should be 1x1."
+    for layer, place in {**PLACES, "0": "shortcut's"}.items():
+        yield (
+            f"bn{layer} -> frozen{layer}",
+            f"The {place} BatchNormalization is frozen: it uses its moving averages even in "
+            "training. Leave out `trainable`.",
+        )
+
+
+def wrong_widths():
+    """(edits, sentence) for convolutions whose numbers of filters are mixed up."""
     for a, b, c in itertools.product(("f1", "f2", "f3"), repeat=3):
         sentence = (
             f"The three convolutions make {a}, {b} and {c} channels; they should make "
             "f1, f2 and f3, in this order."
         )
         changes = f"conv1(1,f1 -> conv1(1,{a}; conv2(k,f2 -> conv2(k,{b}; conv3(1,f3 -> conv3(1,{c}"
-        found.append((edited(line, changes), sentence))
-        found.append((edited(line, f"{changes}; conv0(1,f3 -> conv0(1,{c}"), sentence))
-    return [(wrong, sentence) for wrong, sentence in found if wrong not in (None, line)]
+        yield changes, sentence
+        yield f"{changes}; conv0(1,f3 -> conv0(1,{c}", sentence
 
 
 def doubly_wrong_lines(line, common_mistakes):
-    """The same with two mistakes in each line, both common."""
+    """The same with two of the known mistakes in each line."""
     pairs = itertools.combinations(common_mistakes.items(), 2)
     for (edits, sentence), (other_edits, other_sentence) in pairs:
         once = edited(line, edits)
         twice = once and edited(once, other_edits)
         if twice not in (None, line, once):
-            yield twice, f"Two things. {sentence} {other_sentence}"
+            yield twice, f"Two mistakes. {sentence} {other_sentence}"
