@@ -167,7 +167,7 @@ def plain(value):
             return kind(value)
     if isinstance(value, list | tuple) or hasattr(value, "as_list"):
         return [plain(item) for item in value[:20]]
-    return str(value if isinstance(value, str) else repr(value))[:200]
+    return str(value if isinstance(value, str) else repr(value))[:2000]  # some sentences
 
 
 # ---------------------------------------------------------------- judging functions

@@ -11,6 +11,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 from keras import layers
+from matplotlib.patches import Circle, Rectangle
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from helpers import resnet, synthetic
@@ -23,26 +24,35 @@ IMAGES = Path(__file__).parent
 
 # --- the whole network, drawn from its layers
 
+BAR, GAP, LEVEL = 0.08, 0.025, 3.1  # a bar's thickness, between bars, the main path's height
+PER_CHANNEL = 2.1 / 2048
+
 
 def draw_network(model):
-    """A ResNet as a row of slabs, one for each block, above a table of its stages."""
+    """A ResNet as a chain of bars, one for each layer of the main path, above a table of stages.
+
+    A bar is as tall as its layer has output channels, in proportion. Each shortcut starts where
+    its block starts and ends at the block's addition.
+    """
     stages = {}
     for name, part in parts_of(model).items():
         stages.setdefault(stage_of(name), []).append(part)
-    widths = [max(1.25, 0.42 * len(parts)) + 0.3 for parts in stages.values()]
-    axes = new_axes(1.3 + sum(widths), 5.2)
-    centres = 1.25 + np.cumsum(widths) - np.array(widths) / 2
-    draw_arrow(axes, [(centres[0], 3.0), (1.25 + sum(widths) - 0.2, 3.0)])
-    for x, parts in zip(centres, stages.values(), strict=True):
-        for number, part in enumerate(parts):
-            draw_slab(axes, x + 0.42 * (number - (len(parts) - 1) / 2), part)
+    widths = [max(1.4, sum(map(part_width, parts)) + 0.2) for parts in stages.values()]
+    axes = new_axes(1.6 + sum(widths), 5.85)
+    centres = 1.55 + np.cumsum(widths) - np.array(widths) / 2
+    draw_arrow(axes, [(centres[0], LEVEL), (centres[-1] + 0.65, LEVEL)])
+    for centre, parts in zip(centres, stages.values(), strict=True):
+        x = centre - sum(map(part_width, parts)) / 2
+        for part in parts:
+            draw_part(axes, x, part)
+            x += part_width(part)
     draw_stage_table(axes, centres, stages)
     draw_legend(axes)
     blocks = sum(is_block(part) for parts in stages.values() for part in parts)
     counted = sum(len(counted_layers(part)) for parts in stages.values() for part in parts)
     title = f"ResNet-{counted}: {blocks} blocks, {counted} layers with weights on the main path, "
     title += f"{model.count_params():,} parameters"
-    axes.text(0.25, 4.88, title, **text_style(14, weight="bold", ha="left"))
+    axes.text(0.25, 5.53, title, **text_style(17, weight="bold", ha="left"))
     return axes.figure
 
 
@@ -75,32 +85,64 @@ def counted_layers(part):
     return [layer for layer in weighted if not layer.name.endswith("_0_conv")]
 
 
-def draw_slab(axes, x, part):
-    """One block or other part as a slab: the larger its output, the taller. Shortcuts are above."""
-    side = part[-1].output.shape[1] if len(part[-1].output.shape) == 4 else 1
-    height = 0.3 + 0.25 * np.sqrt(side)
-    if has_projection(part):
-        colour, hatch = ORANGE, "////"
-    else:
-        colour, hatch = BLUE if is_block(part) else GREY, ""
-    draw_box(axes, x, 3.0, 0.28, height, colour, hatch)
+def bar_channels(part):
+    """The number of output channels of each layer that a part shows as a bar."""
+    return [layer.output.shape[-1] for layer in counted_layers(part) or part[-1:]]
+
+
+def part_width(part):
+    bars = len(bar_channels(part)) * (BAR + GAP)
+    return bars + 0.32 if is_block(part) else bars + 0.15
+
+
+def draw_part(axes, x, part):
+    """One block or other part, from x to the right: its bars; of a block also the shortcut."""
+    channels = bar_channels(part)
+    colour = (ORANGE if has_projection(part) else BLUE) if is_block(part) else GREY
+    first = x + 0.07
+    for number, count in enumerate(channels):
+        height = count * PER_CHANNEL
+        corner = (first + number * (BAR + GAP), LEVEL - height / 2)
+        axes.add_patch(Rectangle(corner, BAR, height, color=colour, linewidth=0, zorder=2))
     if is_block(part):
-        top = 3.0 + height / 2
-        left, right, above = x - 0.15, x + 0.13, top + 0.2
-        shortcut = [(left, top + 0.02), (left, above), (right, above), (right, top - 0.02)]
-        draw_arrow(axes, shortcut, colour, head=7)
+        end = first + len(channels) * (BAR + GAP) + 0.1
+        top = LEVEL + max(0.22, max(channels) * PER_CHANNEL / 2) + 0.17
+        draw_addition(axes, end, LEVEL)
+        draw_shortcut(axes, x, end, top, colour, has_projection(part))
+
+
+def draw_addition(axes, x, y, radius=0.1):
+    """A circle with a plus: where a shortcut and a branch are added."""
+    style = {"facecolor": "white", "edgecolor": BLACK, "linewidth": 1.2, "zorder": 3}
+    axes.add_patch(Circle((x, y), radius, **style))
+    axes.text(x, y - 0.01, "+", **text_style(12, weight="bold"), zorder=4)
+
+
+def draw_shortcut(axes, start, end, top, colour, projected):
+    """From the block's input, a dot at (start, LEVEL), over its bars into the addition."""
+    axes.plot([start], [LEVEL], "o", color=colour, markersize=4, zorder=3)
+    corners = [(start, LEVEL), (start, top), (end, top), (end, LEVEL + 0.1)]
+    draw_arrow(axes, corners, colour, head=8)
+    if projected:
+        draw_projection(axes, (start + end) / 2, top)
+
+
+def draw_projection(axes, x, y):
+    """A box on the shortcut: its 1x1 convolution."""
+    style = {"facecolor": "white", "edgecolor": ORANGE, "hatch": "/////", "linewidth": 1.4}
+    axes.add_patch(Rectangle((x - 0.12, y - 0.08), 0.24, 0.16, **style, zorder=3))
 
 
 def draw_stage_table(axes, centres, stages):
-    """The table below the slabs: each stage's output, filters, counted layers and parameters."""
-    rows = {"output": 1.22, "filters": 0.93, "layers counted": 0.64, "parameters": 0.35}
+    """The table below the bars: each stage's output, filters, counted layers and parameters."""
+    rows = {"output": 1.29, "filters": 0.97, "layers counted": 0.65, "parameters": 0.33}
     for row, y in rows.items():
-        axes.text(0.25, y, row, **text_style(11, DARK_GREY, ha="left"))
+        axes.text(0.25, y, row, **text_style(14, DARK_GREY, ha="left"))
     for x, (stage, parts) in zip(centres, stages.items(), strict=True):
-        axes.text(x, 1.54, stage, **text_style(12, weight="bold"))
+        axes.text(x, 1.64, stage, **text_style(15, weight="bold"))
         cells = [shape_of(parts[-1][-1]), *stage_cells(parts)]
         for y, cell in zip(rows.values(), cells, strict=True):
-            axes.text(x, y, cell, **text_style(11))
+            axes.text(x, y, cell, **text_style(14))
 
 
 def stage_cells(parts):
@@ -116,13 +158,20 @@ def stage_cells(parts):
 
 
 def draw_legend(axes):
-    for x, colour, hatch, text in (
-        (2.9, ORANGE, "////", "convolutional block: the shortcut is projected"),
-        (7.6, BLUE, "", "identity block: the shortcut is x itself"),
-        (11.8, GREY, "", "other layers"),
+    """What bars, boxes and plus signs mean, in two lines below the title."""
+    for x, colour, text in (
+        (0.34, ORANGE, "convolutional block"),
+        (2.99, BLUE, "identity block"),
+        (5.14, GREY, "other layers"),
     ):
-        draw_box(axes, x, 4.47, 0.28, 0.22, colour, hatch)
-        axes.text(x + 0.24, 4.47, text, **text_style(11, ha="left"))
+        axes.add_patch(Rectangle((x - 0.09, 4.9), BAR, 0.24, color=colour, linewidth=0))
+        axes.text(x + 0.14, 5.02, text, **text_style(14, ha="left"))
+    draw_addition(axes, 7.19, 5.02)
+    axes.text(7.39, 5.02, "addition", **text_style(14, ha="left"))
+    draw_projection(axes, 8.84, 5.02)
+    axes.text(9.06, 5.02, "projection on the shortcut", **text_style(14, ha="left"))
+    note = "Each bar: one layer, as tall as it has output channels"
+    axes.text(0.25, 4.59, note, **text_style(14, DARK_GREY, ha="left"))
 
 
 # --- the idea

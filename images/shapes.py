@@ -40,14 +40,14 @@ def draw_box(axes, x, y, width, height, colour, hatch=""):
     axes.add_patch(box)
 
 
-def draw_arrow(axes, points, colour=BLACK, head=12):
-    """An arrow along straight lines from the first point to the last; head: its size in points."""
+def draw_arrow(axes, points, colour=BLACK, head=12, width=2):
+    """An arrow along straight lines from the first point to the last; head and width in points."""
     arrow = FancyArrowPatch(
         path=Path(points),
         arrowstyle="-|>",
         mutation_scale=head,
         color=colour,
-        linewidth=2,
+        linewidth=width,
         joinstyle="round",
         shrinkA=0,
         shrinkB=0,

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 from PIL import Image
 
 from helpers import resnet, synthetic
-from images import blocks, diagrams, gradients
+from helpers.plots import GREY
+from images import blocks, diagrams, gradients, history, residual_stream
 
 matplotlib.use("Agg")
 
@@ -207,6 +208,53 @@ def test_network_shows_what_the_model_counts():
     assert {"3 × 3 = 9", "4 × 3 = 12", "6 × 3 = 18", "24 × 24 × 256", "3 × 3 × 2048", "7"} <= set(
         shown
     )
+
+
+def bars_and_additions(model):
+    """The bars on the main path of a drawn network and its additions, from left to right."""
+    (axes,) = diagrams.draw_network(model).axes
+    bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    additions = [patch for patch in axes.patches if isinstance(patch, Circle)]
+    return (
+        [bar for bar in bars if bar.get_y() + bar.get_height() / 2 == pytest.approx(3.1)],
+        [circle for circle in additions if circle.center[1] == diagrams.LEVEL],
+    )
+
+
+def test_each_shortcut_starts_before_its_block_and_ends_at_its_addition(monkeypatch):
+    arrows = []
+    monkeypatch.setattr(
+        diagrams, "draw_arrow", lambda axes, points, *_, **__: arrows.append(points)
+    )
+    bars, additions = bars_and_additions(resnet.ResNet50())
+    bars = [bar for bar in bars if bar.get_facecolor()[:3] != GREY]
+    assert (len(arrows[1:]), len(additions), len(bars)) == (16, 16, 48)  # one is the main path
+    for number, (points, addition) in enumerate(zip(arrows[1:], additions, strict=True)):
+        first, *_, last = (bar.get_x() for bar in bars[3 * number : 3 * number + 3])
+        before = additions[number - 1].center[0] if number else 0
+        assert before < points[0][0] < first and points[0][1] == diagrams.LEVEL
+        top = (addition.center[0], addition.center[1] + addition.radius)
+        assert points[-1] == pytest.approx(top) and last < addition.center[0]
+
+
+def test_bars_are_as_tall_as_their_layers_have_channels():
+    bars, _ = bars_and_additions(resnet.ResNet50())
+    heights = [round(bar.get_height() / diagrams.PER_CHANNEL) for bar in bars]
+    assert heights[:9] == [3, 64, 64, 64, 64, 256, 64, 64, 256]
+    assert heights[-5:] == [512, 512, 2048, 2048, 101]
+
+
+def test_v1_alone_has_something_on_its_path():
+    shown = texts(residual_stream.draw_residual_stream())
+    assert shown.count("+") == 6 and shown.count("ReLU") == 2
+    assert {"LayerNorm\nattention", "LayerNorm\nMLP"} <= set(shown)
+
+
+def test_history_shows_each_network_where_its_numbers_say():
+    (axes,) = history.draw_history().axes
+    points = {tuple(line.get_xydata()[0]) for line in axes.lines if len(line.get_xdata()) == 1}
+    assert points == {(year, depth) for _, year, depth, *_ in history.DEPTHS}
+    assert ("ResNet-152", 152) in [(name, depth) for name, _, depth, *_ in history.DEPTHS]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ verdict     what a check says, and how a learner's function is called
 mistakes    blocks and the mistakes in them, as lines of text
 blocks      checks of blocks, by looking for the line that computes the same
 network     the check of the whole ResNet-50
+architecture  checks of exercises about whole networks: two faults, a budget
+moving_averages  the check of an experiment with BatchNorm's moving averages
 calculus    checks of functions about the identity and its gradient
 shortcuts   checks of what a convolutional block reads and costs (notebook 02)
 numbers     checks of numbers and shapes
@@ -20,10 +22,12 @@ A function under `@check(...)` in one of these files is a check: it needs no oth
 
 # Importing these files registers their checks.
 from exercises.checks import (  # noqa: F401
+    architecture,
     blocks,
     calculus,
     choices,
     explanations,
+    moving_averages,
     network,
     numbers,
     results,

@@ -74,31 +74,31 @@ QUESTIONS = {
         },
     ),
     "stage_with_most_parameters": Question(
-        "The stage of ResNet-50 that holds most parameters.",
+        "The stage of ResNet-50 with the most parameters.",
         "conv5",
         {
             "conv1": "conv1 is one convolution on three channels: it has the fewest parameters.",
-            "conv2": "conv2 has the largest pictures but the narrowest kernels: pictures cost "
-            "work, not parameters.",
-            "conv3": "conv3 has four blocks, but its kernels are narrow: double width, four times "
-            "the parameters.",
-            "conv4": "conv4 has the most blocks, six; conv5's three are twice as wide, so each "
-            "holds four times as many.",
-            "conv5": "conv5 is the widest, and kernels grow with the square of the width.",
+            "conv2": "conv2 has the largest maps but the fewest channels: large maps cost "
+            "multiply-adds, not parameters.",
+            "conv3": "conv3 has four blocks, but few channels: twice the channels make four "
+            "times the parameters.",
+            "conv4": "conv4 has the most blocks, six. But conv5 is twice as wide, so each of its "
+            "three blocks has four times as many parameters.",
+            "conv5": "conv5 has the most channels, and kernels grow with their square.",
         },
     ),
     "stage_with_most_multiply_adds": Question(
-        "The stage of ResNet-50 that takes most multiply-adds.",
+        "The stage of ResNet-50 with the most multiply-adds.",
         "conv4",
         {
-            "conv1": "conv1 has large pictures, but it is one convolution on three channels.",
-            "conv2": "conv2 has the largest pictures, but narrow kernels: half the side and double "
-            "width cost the same. What is left is the number of blocks.",
+            "conv1": "conv1 has the largest map, but it is one convolution on three channels.",
+            "conv2": "conv2 has the largest maps, but few channels. Half the side and twice the "
+            "channels cost the same, so the number of blocks decides.",
             "conv3": "conv3 has four blocks; a block costs about the same everywhere, and another "
             "stage has more of them.",
             "conv4": "a block costs about the same in every stage, and conv4 has the most blocks.",
-            "conv5": "conv5 holds the most parameters, but each is used at few positions, and it "
-            "has three blocks only.",
+            "conv5": "conv5 has the most parameters, but uses each at few positions, and it has "
+            "only three blocks.",
         },
     ),
 }

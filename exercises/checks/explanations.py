@@ -29,6 +29,23 @@ EXPLANATIONS = {
         "and the predictions get worse without an error. Store one input with its output beside "
         "the weights, and compare after loading.",
     ),
+    "why_evaluation_fails": Explanation(
+        "Why a network that has learned its batch fails on it at evaluation, after ten steps.",
+        {
+            r"(moving|running|stored|recorded)[\s_-]+(average|mean|stat|variance|value)": (
+                "Say what BatchNorm normalises with at evaluation."
+            ),
+            r"batch(?! ?norm)(?!_norm)": "Say what BatchNorm normalises with in training mode.",
+            r"momentum|0\.99|hundredth|slow|few steps|ten steps|10 steps|lag|behind|catch|start": (
+                "Say why the two still differ after ten steps."
+            ),
+        },
+        "In training mode BatchNorm normalises with the mean and variance of the batch, at "
+        "evaluation with moving averages. These start at 0 and 1, and with momentum 0.99 each step "
+        "moves them by a hundredth of the way, so after ten steps they are still far from the "
+        "batch's values. The weights have learned to work with the batch's values, so they fail "
+        "with the averages, on the same pictures.",
+    ),
 }
 
 
