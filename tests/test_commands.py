@@ -95,12 +95,8 @@ def cut_weights(model):
     path.write_bytes(path.read_bytes()[:900])
 
 
-def other_classes(model):
-    card = json.loads((model / models.CARD).read_text())
-    (model / models.CARD).write_text(json.dumps(card | {"class_names": ["a", "b", "c"]}))
-
-
-# name: (what is done first with the picture's path and the model's folder, flags, message)
+# name: (what is done first with the picture's path and the model's folder, flags, message).
+# Other damage to a model: test_training.py.
 BAD_FOR_PREDICT = {
     "missing file": (lambda p, m: None, [], "no such file"),
     "empty file": (lambda p, m: p.write_bytes(b""), [], "not a picture"),
@@ -108,10 +104,7 @@ BAD_FOR_PREDICT = {
     "text named .jpg": (lambda p, m: p.write_text("hello"), [], "not a picture"),
     "truncated JPEG": (lambda p, m: jpeg(p, 2000), [], "damaged"),
     "no such model": (lambda p, m: jpeg(p), ["--model", "nowhere"], "No trained model"),
-    "corrupt card": (lambda p, m: (m / "card.json").write_text("{"), [], "is damaged"),
     "corrupt weights": (lambda p, m: cut_weights(m), [], "is damaged or not the one"),
-    "weights that do not fit the card": (lambda p, m: other_classes(m), [], "does not fit"),
-    "missing weights": (lambda p, m: (m / models.WEIGHTS).unlink(), [], "is missing"),
     "--top 0": (lambda p, m: jpeg(p), ["--top", "0"], "must be 1 or more"),
     "--top many": (lambda p, m: jpeg(p), ["--top", "many"], "invalid int value"),
     "unknown flag": (lambda p, m: jpeg(p), ["--colour"], "unrecognized arguments"),
@@ -354,7 +347,7 @@ esac
 
 
 @pytest.fixture
-def make(tmp_path, monkeypatch):
+def make(tmp_path):
     """Runs `make` in a copy with a stand-in for Python: (exit code, its lines, calls of Python)."""
     if not shutil.which("make"):
         pytest.skip("make is not installed")
@@ -364,10 +357,10 @@ def make(tmp_path, monkeypatch):
     python.parent.mkdir()
     python.write_text(FAKE_PYTHON)
     python.chmod(0o755)
-    monkeypatch.delenv("MAKEFLAGS", raising=False)  # of the make that runs this test
 
     def make(*arguments, **environment):
         (tmp_path / "calls.txt").write_text("")
+        # Nothing else from outside: the make that runs this test hands down its own variables.
         environment = {"PATH": f"{python.parent}:{os.environ['PATH']}"} | environment
         done = subprocess.run(
             ["make", "--silent", *arguments],
@@ -375,7 +368,7 @@ def make(tmp_path, monkeypatch):
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ | environment,
+            env=environment,
         )
         calls = (tmp_path / "calls.txt").read_text().splitlines()
         return done.returncode, done.stdout.splitlines(), calls
@@ -390,7 +383,11 @@ def test_an_unsupported_python_is_refused_in_one_line(make, tmp_path, python):
     assert not (tmp_path / ".venv").exists()
 
 
-def test_make_finds_the_python_that_is_there(make, tmp_path):
+def test_make_finds_the_python_that_is_there(make, tmp_path, monkeypatch):
+    # As if the tests were started by `make test PYTHON=... VERSIONS=...`, which hands these down.
+    outside = {"PYTHON": "false", "VERSIONS": "newest", "MAKEFLAGS": " -- PYTHON=false"}
+    for name, value in outside.items():
+        monkeypatch.setenv(name, value)
     for tool in ("sh", "make", "cp", "mkdir", "rm", "touch", "sed"):
         (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
     code, _, calls = make("lab", PATH=str(tmp_path / "bin"))  # python3.12 alone
@@ -414,6 +411,16 @@ def test_packages_that_cannot_be_installed(make, tmp_path):
     assert not (tmp_path / ".venv/ready").exists()
     code, _, calls = make("run", python)  # with a network, it begins anew
     assert code == 0 and "-m venv --clear .venv" in calls
+
+
+@pytest.mark.parametrize("record", [(), ("RECORD=1",)])
+def test_a_run_of_all_tests_is_recorded_only_when_asked(make, tmp_path, record):
+    code, _, calls = make("test", f"PYTHON={tmp_path / 'bin/python3.12'}", *record)
+    assert code == 0
+    (tests,) = [call for call in calls if call.startswith("-m pytest")]
+    assert tests.endswith(" tests notebooks") and " --nbval " in tests
+    assert calls[-1] == ("tests/tested_with.py pinned build/tests.xml" if record else tests)
+    assert ("--junitxml=build/tests.xml" in tests) == bool(record)
 
 
 def test_a_linked_environment_is_not_emptied(make, tmp_path):

@@ -82,14 +82,6 @@ def test_the_official_file_must_also_have_the_official_size(tmp_path, monkeypatc
         download.check_archive(tmp_path / "caltech-101.zip")
 
 
-def test_no_network_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setenv("CALTECH101_URL", "http://127.0.0.1:1/caltech-101.zip")
-    with pytest.raises(UserError) as error:
-        download.caltech101(tmp_path)
-    assert str(tmp_path / "caltech-101.zip") in str(error.value)
-    assert "--data sample" in str(error.value) and "\n" not in str(error.value)
-
-
 @pytest.mark.parametrize("name", ["../outside.txt", "/outside.txt"])
 def test_an_archive_that_leads_outside_is_not_extracted(tmp_path, name):
     archive = archive_of(tmp_path / "bad.zip", {"101_ObjectCategories/a.jpg": b"", name: b"x"})
