@@ -328,6 +328,17 @@ def test_the_recipes_name_flags_that_exist():
         assert train.parse_arguments(["--data", name])[1] == recipe
 
 
+@pytest.mark.parametrize("name", ["caltech101", "signs"])
+def test_the_defaults_are_those_that_the_shipped_networks_were_trained_with(name):
+    earlier = {"validation": "val_per_class", "smallest_crop": "min_crop_scale"}  # names on cards
+    settings = models.read_card(models.MODELS / name)["settings"]
+    settings = {earlier.get(key, key): value for key, value in settings.items()}
+    recipe = vars(train.RECIPES[name])
+    common = settings.keys() & recipe.keys()
+    assert len(common) >= 14
+    assert {key: settings[key] for key in common} == {key: recipe[key] for key in common}
+
+
 def test_per_class_defaults_follow_the_data(tmp_path):
     assert train.parse_arguments([])[1].per_class == 30
     mine = ["--data", str(write_folder(tmp_path / "x"))]
