@@ -264,10 +264,31 @@ def run(*command):
     )
 
 
-def test_no_log_noise_and_no_traceback():
-    done = run("predict.py", "nowhere.jpg", "--model", "nowhere")
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and done.stdout == "", done.stderr
+# predict.py as typed; then it says which plotting modules have been loaded.
+TYPED = """
+import runpy, sys
+sys.argv = ["predict.py", "nowhere.jpg", "--model", "nowhere"]
+try:
+    runpy.run_path("predict.py", run_name="__main__")
+finally:
+    print(sorted({"seaborn", "helpers.plots"} & set(sys.modules)))
+"""
+
+
+@pytest.fixture(scope="module")
+def typed():
+    return run("-c", TYPED)
+
+
+def test_no_log_noise_and_no_traceback(typed):
+    assert typed.returncode == 2
+    assert typed.stderr.count("\n") == typed.stdout.count("\n") == 1, typed.stderr
+
+
+def test_a_prediction_loads_no_plotting_library(typed):
+    """They take a second to load. (Keras itself loads IPython, matplotlib and scikit-learn.)"""
+    assert "No trained model" in typed.stderr  # so all that a prediction needs had been imported
+    assert typed.stdout == "[]\n"
 
 
 def test_help_does_not_wait_for_tensorflow():
