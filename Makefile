@@ -38,11 +38,9 @@ JOBS := 2
 PARALLEL := -n $(JOBS) --dist loadscope --no-loadscope-reorder
 REPORT := build/tests.xml
 
-# The synthetic pictures are drawn first, or two notebooks would draw the same files at once.
 test: $(VENV)/ready
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
-	$(BIN)/python -c "from helpers import download; download.dataset_folder('sample')"
 	$(BIN)/python -m pytest -q $(PARALLEL) $(NBVAL) $(if $(RECORD),--junitxml=$(REPORT)) \
 	  tests notebooks
 	$(if $(RECORD),$(BIN)/python tests/tested_with.py $(VERSIONS) $(REPORT))
