@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import os
 from pathlib import Path
 
@@ -314,6 +315,14 @@ def test_a_later_start_sees_the_very_same_batches():
         assert (x == x2).all() and (y == y2).all()
     assert not (whole[0][0] == whole[2][0]).all()
     assert not (some_batches(IMAGES, seed=2)[0][0][0] == whole[0][0]).all()
+
+
+def test_an_image_is_augmented_otherwise_in_each_step_and_epoch():
+    same = np.repeat(IMAGES[:1], 8, axis=0)  # so that their order makes no difference
+    found, steps = some_batches(same, mixup=0.0)
+    assert steps == 2
+    for one, other in itertools.combinations([x for x, _ in found], 2):
+        assert not (one == other).all()
 
 
 def test_each_epoch_shows_each_image_once_with_its_own_label():

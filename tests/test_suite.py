@@ -55,7 +55,7 @@ def test_does_not():
 """
 
 
-@pytest.mark.parametrize("processes", ["0", "2"])
+@pytest.mark.parametrize("processes", ["0", "1"])
 def test_a_session_with_an_unexpected_skip_fails(tmp_path, processes):
     hooks = "pytest_collectreport, pytest_runtest_logreport, pytest_sessionfinish"
     (tmp_path / "conftest.py").write_text(
@@ -63,7 +63,17 @@ def test_a_session_with_an_unexpected_skip_fails(tmp_path, processes):
         f"from skips import {hooks}, pytest_terminal_summary\n"
     )
     (tmp_path / "test_one.py").write_text(SKIPPING)
-    command = [sys.executable, "-m", "pytest", "-q", "-n", processes, "test_one.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        processes,
+        "-p",
+        "no:nbval",
+        "test_one.py",
+    ]
     outside = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
     done = subprocess.run(command, cwd=tmp_path, env=outside, capture_output=True, text=True)
     assert "1 passed, 1 skipped" in done.stdout
