@@ -8,6 +8,7 @@
 # make student           writes build/student: the notebooks without solutions, to hand out
 # make mark FOLDER=...   checks the notebooks that were handed in (exercises/TEACHING.md)
 #
+# make test RECORD=1          the same; if all pass, writes the README's row "tested with"
 # make test VERSIONS=newest   the same with the newest releases of all packages
 # make test VERSIONS=colab    the same with Colab's, the oldest that we support
 # make colab-check            runs the notebooks as Colab opens them, on Colab's versions
@@ -31,22 +32,27 @@ run: $(VENV)/ready
 	@echo "Next: 'make lab' opens the notebooks; '$(BIN)/python train.py' trains on Caltech 101;"
 	@echo "'$(BIN)/python predict.py PICTURE' names one of its 101 categories."
 
+# So many processes share the tests and notebooks, a whole file at a time, the long ones first
+# (tests/conftest.py).
+JOBS := 2
+PARALLEL := -n $(JOBS) --dist loadscope --no-loadscope-reorder
+REPORT := build/tests.xml
+
 test: $(VENV)/ready
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -q $(PARALLEL) tests
-	$(BIN)/python -m pytest -q $(PARALLEL) $(NBVAL) notebooks
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m pytest -q $(PARALLEL) $(NBVAL) $(if $(RECORD),--junitxml=$(REPORT)) \
+	  tests notebooks
+	$(if $(RECORD),$(BIN)/python tests/tested_with.py $(VERSIONS) $(REPORT))
 
 CHECKED := $(foreach name,links notebooks data measure resnet,tests/test_$(name).py)
 
 check: $(VENV)/ready
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/python -m pytest -q $(CHECKED) -k "not imagenet and not 224 and not large"
 
-# Two processes; the tests of one file, the cells of one notebook, stay together.
-PARALLEL := -n 2 --dist loadfile
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=300
 
 lab: $(VENV)/ready

@@ -7,10 +7,36 @@ import threading
 import zipfile
 from contextlib import contextmanager
 
-import keras
 import numpy as np
 import pytest
 from PIL import Image
+from skips import (  # noqa: F401  (hooks of pytest)
+    pytest_collectreport,
+    pytest_runtest_logreport,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+)
+
+# Where several processes run the tests, these files come first, so that all end together.
+LONG_FIRST = (
+    "06_sign_digits.ipynb",
+    "04_train_caltech101.ipynb",
+    "05_predict_and_explain.ipynb",
+    "01_identity_block.ipynb",
+    "test_checks.py",
+    "03_resnet50.ipynb",
+    "test_classroom.py",
+    "test_training.py",
+    "test_signs.py",
+    "test_jupyterlab.py",
+    "test_resnet.py",
+    "test_commands.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: number for number, name in enumerate(LONG_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))  # a stable sort
 
 
 def picture(seed=0, size=(40, 30), mode="RGB"):
@@ -75,6 +101,8 @@ def serving(data):
 
 def small_network(input_shape=(32, 32, 3), classes=2, scaling=None):
     """Stands in for ResNet50 where a test is about the training around it."""
+    import keras  # not above: the process that hands out the tests needs no TensorFlow
+
     inputs = keras.Input(input_shape)
     x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="scaling")(inputs)
     x = keras.layers.Conv2D(4, 3, strides=4, name="conv1_conv")(x)

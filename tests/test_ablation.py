@@ -49,12 +49,12 @@ def test_what_is_done_is_not_done_again(images, tmp_path, monkeypatch):
     assert pd.read_csv(file)["change"].tolist() == ["none", "SGD 0.1, not AdamW", "none"]
 
 
-def test_a_run_trains_as_it_is_told_and_scores_what_it_kept_back(images, monkeypatch):
+def test_a_run_trains_as_it_is_told_and_scores_what_it_kept_back(small, images, monkeypatch):
     seen = {}
     fit, augment = training.keras.Model.fit, batches.augment
 
     def spy_fit(model, *args, **options):
-        norm = model.get_layer("conv2_block1_3_bn")
+        norm = model.get_layer("block_3_bn")
         seen.update(optimizer=model.optimizer.name.lower(), momentum=norm.momentum)
         seen.update(gamma=float(norm.gamma[0]), epochs=options["epochs"])
         return fit(model, *args, **options)

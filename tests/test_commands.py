@@ -95,12 +95,8 @@ def cut_weights(model):
     path.write_bytes(path.read_bytes()[:900])
 
 
-def other_classes(model):
-    card = json.loads((model / models.CARD).read_text())
-    (model / models.CARD).write_text(json.dumps(card | {"class_names": ["a", "b", "c"]}))
-
-
-# name: (what is done first with the picture's path and the model's folder, flags, message)
+# name: (what is done first with the picture's path and the model's folder, flags, message).
+# Other damage to a model: test_training.py.
 BAD_FOR_PREDICT = {
     "missing file": (lambda p, m: None, [], "no such file"),
     "empty file": (lambda p, m: p.write_bytes(b""), [], "not a picture"),
@@ -108,10 +104,7 @@ BAD_FOR_PREDICT = {
     "text named .jpg": (lambda p, m: p.write_text("hello"), [], "not a picture"),
     "truncated JPEG": (lambda p, m: jpeg(p, 2000), [], "damaged"),
     "no such model": (lambda p, m: jpeg(p), ["--model", "nowhere"], "No trained model"),
-    "corrupt card": (lambda p, m: (m / "card.json").write_text("{"), [], "is damaged"),
     "corrupt weights": (lambda p, m: cut_weights(m), [], "is damaged or not the one"),
-    "weights that do not fit the card": (lambda p, m: other_classes(m), [], "does not fit"),
-    "missing weights": (lambda p, m: (m / models.WEIGHTS).unlink(), [], "is missing"),
     "--top 0": (lambda p, m: jpeg(p), ["--top", "0"], "must be 1 or more"),
     "--top many": (lambda p, m: jpeg(p), ["--top", "many"], "invalid int value"),
     "unknown flag": (lambda p, m: jpeg(p), ["--colour"], "unrecognized arguments"),
@@ -271,10 +264,31 @@ def run(*command):
     )
 
 
-def test_no_log_noise_and_no_traceback():
-    done = run("predict.py", "nowhere.jpg", "--model", "nowhere")
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and done.stdout == "", done.stderr
+# predict.py as typed; then it says which plotting modules have been loaded.
+TYPED = """
+import runpy, sys
+sys.argv = ["predict.py", "nowhere.jpg", "--model", "nowhere"]
+try:
+    runpy.run_path("predict.py", run_name="__main__")
+finally:
+    print(sorted({"seaborn", "helpers.plots"} & set(sys.modules)))
+"""
+
+
+@pytest.fixture(scope="module")
+def typed():
+    return run("-c", TYPED)
+
+
+def test_no_log_noise_and_no_traceback(typed):
+    assert typed.returncode == 2
+    assert typed.stderr.count("\n") == typed.stdout.count("\n") == 1, typed.stderr
+
+
+def test_a_prediction_loads_no_plotting_library(typed):
+    """They take a second to load. (Keras itself loads IPython, matplotlib and scikit-learn.)"""
+    assert "No trained model" in typed.stderr  # so all that a prediction needs had been imported
+    assert typed.stdout == "[]\n"
 
 
 def test_help_does_not_wait_for_tensorflow():
@@ -335,6 +349,17 @@ def test_the_recipes_name_flags_that_exist():
         assert train.parse_arguments(["--data", name])[1] == recipe
 
 
+@pytest.mark.parametrize("name", ["caltech101", "signs"])
+def test_the_defaults_are_those_that_the_shipped_networks_were_trained_with(name):
+    earlier = {"validation": "val_per_class", "smallest_crop": "min_crop_scale"}  # names on cards
+    settings = models.read_card(models.MODELS / name)["settings"]
+    settings = {earlier.get(key, key): value for key, value in settings.items()}
+    recipe = vars(train.RECIPES[name])
+    common = settings.keys() & recipe.keys()
+    assert len(common) >= 14
+    assert {key: settings[key] for key in common} == {key: recipe[key] for key in common}
+
+
 def test_per_class_defaults_follow_the_data(tmp_path):
     assert train.parse_arguments([])[1].per_class == 30
     mine = ["--data", str(write_folder(tmp_path / "x"))]
@@ -354,7 +379,7 @@ esac
 
 
 @pytest.fixture
-def make(tmp_path, monkeypatch):
+def make(tmp_path):
     """Runs `make` in a copy with a stand-in for Python: (exit code, its lines, calls of Python)."""
     if not shutil.which("make"):
         pytest.skip("make is not installed")
@@ -364,10 +389,10 @@ def make(tmp_path, monkeypatch):
     python.parent.mkdir()
     python.write_text(FAKE_PYTHON)
     python.chmod(0o755)
-    monkeypatch.delenv("MAKEFLAGS", raising=False)  # of the make that runs this test
 
     def make(*arguments, **environment):
         (tmp_path / "calls.txt").write_text("")
+        # Nothing else from outside: the make that runs this test hands down its own variables.
         environment = {"PATH": f"{python.parent}:{os.environ['PATH']}"} | environment
         done = subprocess.run(
             ["make", "--silent", *arguments],
@@ -375,7 +400,7 @@ def make(tmp_path, monkeypatch):
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ | environment,
+            env=environment,
         )
         calls = (tmp_path / "calls.txt").read_text().splitlines()
         return done.returncode, done.stdout.splitlines(), calls
@@ -390,7 +415,11 @@ def test_an_unsupported_python_is_refused_in_one_line(make, tmp_path, python):
     assert not (tmp_path / ".venv").exists()
 
 
-def test_make_finds_the_python_that_is_there(make, tmp_path):
+def test_make_finds_the_python_that_is_there(make, tmp_path, monkeypatch):
+    # As if the tests were started by `make test PYTHON=... VERSIONS=...`, which hands these down.
+    outside = {"PYTHON": "false", "VERSIONS": "newest", "MAKEFLAGS": " -- PYTHON=false"}
+    for name, value in outside.items():
+        monkeypatch.setenv(name, value)
     for tool in ("sh", "make", "cp", "mkdir", "rm", "touch", "sed"):
         (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
     code, _, calls = make("lab", PATH=str(tmp_path / "bin"))  # python3.12 alone
@@ -414,6 +443,16 @@ def test_packages_that_cannot_be_installed(make, tmp_path):
     assert not (tmp_path / ".venv/ready").exists()
     code, _, calls = make("run", python)  # with a network, it begins anew
     assert code == 0 and "-m venv --clear .venv" in calls
+
+
+@pytest.mark.parametrize("record", [(), ("RECORD=1",)])
+def test_a_run_of_all_tests_is_recorded_only_when_asked(make, tmp_path, record):
+    code, _, calls = make("test", f"PYTHON={tmp_path / 'bin/python3.12'}", *record)
+    assert code == 0
+    (tests,) = [call for call in calls if call.startswith("-m pytest")]
+    assert tests.endswith(" tests notebooks") and " --nbval " in tests
+    assert calls[-1] == ("tests/tested_with.py pinned build/tests.xml" if record else tests)
+    assert ("--junitxml=build/tests.xml" in tests) == bool(record)
 
 
 def test_a_linked_environment_is_not_emptied(make, tmp_path):

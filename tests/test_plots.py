@@ -1,9 +1,6 @@
 """The plots of the notebooks: what they draw, and that they are shown with their text."""
 
 import base64
-import subprocess
-import sys
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -12,8 +9,6 @@ import pytest
 from matplotlib import pyplot as plt
 
 from helpers import plots
-
-ROOT = Path(__file__).parent.parent
 
 matplotlib.use("Agg")
 
@@ -72,21 +67,3 @@ def test_show_displays_png_with_its_text_and_closes(monkeypatch):
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
     assert data["text/plain"] == options["metadata"]["image/png"]["alt"] == 'a "black" square'
     assert not plt.fignum_exists(figure.number)
-
-
-PREDICTION = """
-import sys
-import predict
-try:
-    predict.main(["images/test.jpg", "--model", "nowhere"])
-finally:
-    print(sorted({"seaborn", "helpers.plots"} & set(sys.modules)))
-"""
-
-
-def test_a_prediction_loads_no_plotting_library():
-    """They take a second to load. (Keras itself loads IPython, matplotlib and scikit-learn.)"""
-    command = [sys.executable, "-c", PREDICTION]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert "No trained model" in done.stderr  # so all that a prediction needs had been imported
-    assert done.stdout == "[]\n"

@@ -91,8 +91,11 @@ def test_has_the_layers_of_keras_applications_in_the_same_order(architecture):
         assert our.output.shape == their.output.shape, our.name
 
 
-@pytest.mark.parametrize("size", [64, 224])
-@pytest.mark.parametrize("source", ["helpers", "notebooks"])
+@pytest.mark.parametrize(
+    # The notebooks' functions are those of helpers (test_notebooks.py): one large size is enough.
+    ("source", "size"),
+    [("helpers", 64), ("notebooks", 64), ("notebooks", 224)],
+)
 def test_computes_what_keras_applications_computes(source, size):
     build = resnet.ResNet50 if source == "helpers" else from_notebooks()
     ours = build((size, size, 3), 6)

@@ -120,6 +120,7 @@ def test_a_finished_training_leaves_the_promised_files(uninterrupted):
     assert list(history["epoch"]) == [1, 2, 3, 4]
     card = json.loads((uninterrupted / "card.json").read_text())
     assert card["class_names"] == ["blue", "green"] and card["test"]["images"] == 16
+    assert (card["image_size"], card["test_size"]) == (32, 40)  # it has learned from small crops
     split = pd.read_csv(uninterrupted / "split.csv")
     assert split["part"].value_counts().to_dict() == {"train": 20, "test": 16, "validation": 4}
     assert split["file"].is_unique
@@ -348,6 +349,14 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
         files.atomic_write(path, fail)
     assert [file.name for file in tmp_path.iterdir()] == ["card.json"]
     assert path.read_text() == "before"
+
+
+def test_a_file_is_replaced_not_written_over(tmp_path):
+    path = tmp_path / "card.json"
+    path.write_text("before")
+    with path.open() as reader:  # sees the old file to its end
+        files.atomic_write(path, lambda part: part.write_text("after"))
+        assert (reader.read(), path.read_text()) == ("before", "after")
 
 
 def test_a_damaged_checkpoint_gets_one_line(tmp_path):
