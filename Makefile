@@ -1,9 +1,12 @@
-# make run    set up, train on the drawn sample, classify images/test.jpg (no internet needed after)
+# make run    set up, train on synthetic pictures, classify images/test.jpg (no internet needed after)
 # make test   set up, run every test and every notebook
 # make lab    set up, open the notebooks in JupyterLab
 #
+# make check  what tells in under a minute that the tree is sound
+# make site   the notebooks as a web book: build/site/index.html
+#
 # make student           writes build/student: the notebooks without solutions, to hand out
-# make mark FOLDER=...   checks the notebooks that were handed in (notebooks/TEACHING.md)
+# make mark FOLDER=...   checks the notebooks that were handed in (exercises/TEACHING.md)
 #
 # make test VERSIONS=newest   the same with the newest releases of all packages
 # make test VERSIONS=colab    the same with Colab's, the oldest that we support
@@ -18,8 +21,8 @@ VERSIONS := $(if $(filter colab-check,$(MAKECMDGOALS)),colab,pinned)
 VENV := $(if $(filter pinned,$(VERSIONS)),.venv,build/venv-$(VERSIONS))
 BIN := $(VENV)/bin
 
-.PHONY: run test lab lab-check notebooks images bench signs levers clean colab-check \
-  address student mark again
+.PHONY: run test lab lab-check notebooks images bench signs ablation clean colab-check \
+  address student mark check site again
 
 run: $(VENV)/ready
 	$(BIN)/python train.py --data sample
@@ -34,6 +37,14 @@ test: $(VENV)/ready
 	$(BIN)/python -m pytest -q tests
 	$(BIN)/python -m pytest -q $(NBVAL) notebooks
 
+CHECKED := $(foreach name,links notebooks data measure resnet,tests/test_$(name).py)
+
+check: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/python -m pytest -q $(CHECKED) -k "not imagenet and not 224 and not large"
+
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=300
 
 lab: $(VENV)/ready
@@ -44,10 +55,20 @@ lab-check: $(VENV)/ready
 	LAB_CHECK=1 $(BIN)/python -m pytest -q tests/test_jupyterlab.py
 
 student: $(VENV)/ready
-	$(BIN)/python -m helpers.classroom student
+	$(BIN)/python -m exercises.classroom student
 
 mark: $(VENV)/ready
-	$(BIN)/python -m helpers.classroom mark "$(FOLDER)"
+	$(BIN)/python -m exercises.classroom mark "$(FOLDER)"
+
+SITE := build/venv-site
+
+site: $(SITE)/ready
+	$(SITE)/bin/python docs/build.py
+
+$(SITE)/ready: docs/requirements.txt
+	$(PYTHON) -m venv --clear $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	@touch $@
 
 # Runs every notebook from top to bottom and stores what it printed. Without that variable the
 # kernel would store TensorFlow's log lines, which nbval does not see when it compares.
@@ -56,20 +77,20 @@ notebooks: $(VENV)/ready
 	  --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 images: $(VENV)/ready
-	$(BIN)/python -m helpers.pictures
+	$(BIN)/python -m images.diagrams
 
 bench: $(VENV)/ready
-	$(BIN)/python tests/bench.py
+	$(BIN)/python experiments/speed.py
 
 # Digits in sign language, in several ways with five seeds: two hours on two cores. What is done
 # already is kept in build/signs.
 signs: $(VENV)/ready
-	$(BIN)/python tests/compare_signs.py
+	$(BIN)/python experiments/transfer_study.py
 
-# What each part of Caltech 101's recipe is worth: half an hour. What is in models/caltech101/levers.csv
-# is not done again.
-levers: $(VENV)/ready
-	$(BIN)/python tests/levers.py
+# What each part of Caltech 101's recipe is worth: half an hour. What is in
+# models/caltech101/ablation.csv is not done again.
+ablation: $(VENV)/ready
+	$(BIN)/python experiments/ablation.py
 
 colab-check: $(VENV)/ready
 	COLAB_CHECK=1 $(BIN)/python -m pytest -q tests/test_colab.py

@@ -27,34 +27,35 @@ def parse_arguments(arguments=None):
 
 def main(arguments=None):
     args = parse_arguments(arguments)
-    from helpers import UserError, start  # now, not above: TensorFlow takes seconds to start
+    from helpers import UserError, setup
 
     try:
-        start.check()
+        setup.check()
         sys.exit(predict(args))
     except UserError as error:
-        sys.exit(print(f"predict.py: {error}", file=sys.stderr) or 2)
+        print(f"predict.py: {error}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
 def predict(args):
     """Prints the predictions; returns the exit code, 2 if a picture could not be read."""
-    from helpers import data, training
+    from helpers import data, models
 
-    files = data.picture_files(args.pictures)
-    model, card = training.load_model(args.model)
+    files = data.image_files(args.pictures)
+    model, card = models.load_model(args.model)
     results, unreadable = [], 0
     for start in range(0, len(files), 256):  # so that memory does not grow with the folder
         some = files[start : start + 256]
-        pixels, errors = data.read_images(some, card["read_size"])
-        probabilities = training.predict_probabilities(model, pixels)
+        pixels, errors = data.read_images(some, card["test_size"])
+        probabilities = models.predict_probabilities(model, pixels)
         for file, row, error in zip(some, probabilities, errors, strict=True):
             if error:
                 print(f"predict.py: {error}", file=sys.stderr)
                 unreadable += 1
                 continue
-            best = training.most_likely(row, card["class_names"], args.top)
+            best = models.top_k(row, card["class_names"], args.top)
             if args.json:
                 guesses = [{"class": name, "probability": round(p, 6)} for name, p in best]
                 results.append({"file": str(file), "predictions": guesses})

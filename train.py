@@ -3,57 +3,53 @@
 import argparse
 import os
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
-# What differs between the data sets; everything else has one default for all.
-PHOTOGRAPHS = dict(validation=0, mixup=0.2, cutmix=0.5, smallest_crop=0.45)
-RECIPES = {
-    "caltech101": dict(per_class=30, epochs=140, **PHOTOGRAPHS),
-    "sample": dict(per_class=45, epochs=24, validation=5, mixup=0.0, cutmix=0.0, smallest_crop=0.7),
-    "signs": dict(
-        per_class=None,
-        epochs=40,
-        validation=0,
-        mixup=0.0,
-        cutmix=0.0,
-        smallest_crop=0.85,
-        start="caltech101",
-    ),
-    "folder": dict(per_class=None, epochs=100, **PHOTOGRAPHS),
+from helpers.recipe import RECIPES, SETTINGS
+
+RENAMED = {  # flags of earlier versions
+    "--smallest-crop": "--min-crop-scale",
+    "--validation": "--val-per-class",
+    "--start": "--init-from",
+    "--restart": "--overwrite",
 }
+EPILOG = """examples:
+  python train.py                      Caltech 101, downloaded at the first start
+  python train.py --data sample        synthetic pictures: no internet, minutes
+  python train.py --data signs         digits in sign language, from the network that
+                                       was trained on Caltech 101
+  python train.py --data my_pictures   a folder with one sub-folder per class
+
+A run that was stopped, however it was, goes on when the same command is started again, from
+the last epoch that it finished."""
 
 
-STAGES = ("conv1", "conv2", "conv3", "conv4", "conv5")
+# --- the command line ---------------------------------------------------------------------------
 
 
-def at_least(lowest, kind=int):
-    """An argparse type: a number of that kind, not below `lowest`."""
+def main(arguments=None):
+    args, recipe = parse_arguments(arguments)
+    from helpers import UserError, setup
 
-    def number(text):
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not lowest <= value < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number of {lowest} or more")
-        return value
-
-    return number
+    try:
+        setup.check()
+        train(args, recipe)
+    except UserError as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on after the last finished epoch.")
+        sys.exit(130)
 
 
 def parse_arguments(arguments=None):
+    """The flags as (argparse.Namespace, Recipe)."""
     parser = argparse.ArgumentParser(
         prog="train.py",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Trains a ResNet-50 and scores it on held-out images.",
-        epilog="examples:\n"
-        "  python train.py                      Caltech 101, downloaded at the first start\n"
-        "  python train.py --data sample        drawn pictures: no internet, minutes\n"
-        "  python train.py --data signs         digits in sign language, from the network that\n"
-        "                                       knows Caltech 101\n"
-        "  python train.py --data my_pictures   a folder with one sub-folder a class\n\n"
-        "A training that was stopped, however it was, goes on when the same command is started\n"
-        "again, from the last epoch that it finished.",
+        epilog=EPILOG,
     )
     parser.error = lambda message: parser.exit(2, f"train.py: {message} (see --help)\n")
     add = parser.add_argument
@@ -61,209 +57,202 @@ def parse_arguments(arguments=None):
     add("--digits", type=int, choices=(6, 10), default=6, help="signs: 0-5 or 0-9 (%(default)s)")
     add("--data-dir", help="where data is kept (default: $RESNET50_DATA, else data/ here)")
     add("--out", help="folder for the result (default: models/my-DATA)")
-    add("--restart", action="store_true", help="discard what --out holds and begin anew")
-    add("--epochs", type=at_least(1), help="passes over the training images")
-    add("--batch-size", type=at_least(2), default=32, help="images a step (%(default)s)")
-    add("--image-size", type=at_least(32), default=64, help="side in pixels (%(default)s)")
-    add("--per-class", type=at_least(1), help="training images a class; the rest is for the test")
-    add("--validation", type=at_least(0), help="of those, images a class kept for validation")
-    add("--seed", type=at_least(0), default=0, help="of weights, order, crops (%(default)s)")
-    add("--split-seed", type=at_least(0), default=0, help="of the split (%(default)s)")
-    add("--learning-rate", type=at_least(0, float), default=1e-3, help="highest (%(default)s)")
-    add("--weight-decay", type=at_least(0, float), default=0.05, help="AdamW's (%(default)s)")
-    add("--label-smoothing", type=at_least(0, float), default=0.1, help="(%(default)s)")
-    add("--mixup", type=at_least(0, float), help="alpha of the Beta distribution, 0 for none")
-    add("--cutmix", type=at_least(0, float), help="share of the images mixed by CutMix instead")
-    add("--smallest-crop", type=at_least(0.1, float), help="of a side, 1 for no crops")
-    add(
-        "--precision",
-        choices=("auto", "float32", "mixed_bfloat16"),
-        default="auto",
-        help="auto measures which is faster here (%(default)s)",
-    )
-    add("--imagenet", action="store_true", help="start from ImageNet weights (a download)")
-    add("--start", help="network to start from: its name in models/, its folder, or random")
-    add("--freeze", choices=STAGES, metavar="STAGE", help="keep --start up to conv1 ... conv5")
-    add("--no-cache", action="store_true", help="read images from disk as needed: less memory")
+    add("--overwrite", action="store_true", help="discard what --out holds and begin anew")
+    add("--no-cache", action="store_true", help="read images from disk when needed: less memory")
+    for name, setting in SETTINGS.items():
+        add_setting(parser, name, **setting)
+    for old, new in RENAMED.items():
+        add(old, nargs="?", action=Renamed, now=new, help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
-    recipe = RECIPES.get(args.data, RECIPES["folder"])
-    for name, value in recipe.items():
-        if getattr(args, name) is None:
-            setattr(args, name, value)
-    if args.imagenet or args.start == "random":
-        args.start = None
-    if args.freeze and not args.start:
-        parser.error("argument --freeze: needs a network to --start from")
-    if args.label_smoothing >= 1:
-        parser.error("argument --label-smoothing: must be below 1")
-    if args.cutmix > 1:
-        parser.error("argument --cutmix: must be 1 or less")
-    if args.smallest_crop > 1:
-        parser.error("argument --smallest-crop: must be 1 or less")
-    return args
+    chosen = {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
+    if args.imagenet or args.init_from == "random":
+        chosen["init_from"] = None
+    recipe = replace(RECIPES.get(args.data, RECIPES["folder"]), **chosen)
+    if recipe.freeze and not recipe.init_from:
+        parser.error("argument --freeze: needs a network to start from, --init-from")
+    return args, recipe
 
 
-def main(arguments=None):
-    args = parse_arguments(arguments)
-    from helpers import UserError, start  # now, not above: TensorFlow takes seconds to start
-
-    try:
-        start.check()
-        train(args)
-    except UserError as error:
-        sys.exit(print(f"train.py: {error}", file=sys.stderr) or 2)
-    except KeyboardInterrupt:
-        print("\nStopped. The same command goes on after the last finished epoch.")
-        sys.exit(130)
-
-
-def settings_of(args, data, start_sha256=None):
-    """What must be the same for a stopped training to go on."""
-    names = "image_size per_class validation epochs batch_size seed split_seed learning_rate"
-    names += " weight_decay label_smoothing mixup cutmix smallest_crop precision imagenet"
-    chosen = {name: getattr(args, name) for name in names.split()}
-    if start_sha256:
-        chosen |= {"start": args.start, "start_sha256": start_sha256, "freeze": args.freeze}
-    return {"images": len(data.paths), "classes": len(data.class_names), **chosen}
+def add_setting(parser, name, help, choices=None, **limits):
+    """Adds the flag of one field of Recipe; it is None where it is not given."""
+    default = getattr(RECIPES["caltech101"], name)
+    flag = "--" + name.replace("_", "-")
+    if isinstance(default, bool):
+        on, value = (f"--no-{flag[2:]}", False) if default else (flag, True)
+        parser.add_argument(on, dest=name, action="store_const", const=value, help=help)
+        return
+    shown = help if default is None else f"{help} ({default})"
+    kind = number_within(**limits) if limits else str
+    parser.add_argument(flag, type=kind, choices=choices, help=shown)
 
 
-def train(args):
-    import keras
-    import numpy as np
+def number_within(at_least, at_most=float("inf"), below=float("inf")):
+    """An argparse type: a number of at_least's type within these limits."""
 
-    from helpers import UserError, data, resnet, signs, training
+    def number(text):
+        try:
+            value = type(at_least)(text)
+        except ValueError:
+            value = None
+        if value is None or not at_least <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of {at_least:g} or more")
+        if value > at_most:
+            raise argparse.ArgumentTypeError(f"must be {at_most} or less")
+        if value >= below:
+            raise argparse.ArgumentTypeError(f"must be below {below}")
+        return value
 
-    out = Path(args.out or training.MODELS / f"my-{Path(args.data).name}")
+    return number
+
+
+class Renamed(argparse.Action):
+    """Refuses a flag of an earlier version and names the new one."""
+
+    def __init__(self, *args, now, **options):
+        super().__init__(*args, **options)
+        self.now = now
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        parser.error(f"{option_string} is now called {self.now}")
+
+
+# --- the run ------------------------------------------------------------------------------------
+
+
+def train(args, recipe):
+    """Trains by the recipe and scores the result, or goes on where an earlier start stopped."""
+    from helpers import models, splits, training
+
+    out = output_folder(args)
+    images, parts, folder = read_data(args, recipe)
+    init, init_card = models.load_model(recipe.init_from) if recipe.init_from else (None, {})
+    settings = {"images": len(images.paths), "classes": len(images.class_names), **asdict(recipe)}
+    settings["init_sha256"] = init_card.get("weights_sha256")
+    if args.overwrite:
+        training.discard(out)
+    card, history = training.previous_run(out, settings)
+    if card:
+        print(f"{out} holds this very training run, finished (--overwrite trains anew).")
+        return report(card["test"], out)
+    if history:
+        print(f"Going on after epoch {len(history)} of {recipe.epochs}")
+    splits.write_split(out / "split.csv", folder, images, parts)
+
+    recipe = with_precision(recipe, history)
+    model = training.build_model(recipe, len(images.class_names), init)
+    history = fit(model, images, parts, args, recipe, training.Checkpoint(out, settings, history))
+    minutes = round(sum(row["seconds"] for row in history) / 60, 1)
+    print(f"Trained for {minutes} minutes")
+    if recipe.val_per_class:
+        training.restore(model, out, training.BEST)
+        best = training.best_epoch(history)
+        print(f"Kept epoch {best['epoch']}, validation accuracy {best['val_accuracy']:.1%}")
+    card = {
+        "data": Path(args.data).name,
+        "architecture": recipe.architecture,
+        "class_names": images.class_names,
+        "image_size": recipe.image_size,
+        "test_size": models.test_size(recipe.image_size, recipe.min_crop_scale),
+        "scaling": "imagenet" if recipe.imagenet else init_card.get("scaling", "-1..1"),
+        "init_from": recipe.init_from,
+        "init_sha256": settings["init_sha256"],
+        "freeze": recipe.freeze,
+        "settings": settings,
+        "precision": recipe.precision,
+        "minutes": minutes,
+        "machine": models.machine(),
+    }
+    finish(model, card, images, parts[2], out, history)
+
+
+def output_folder(args):
+    """The folder for the result, made if it is not there. Raises UserError."""
+    from helpers import UserError, models
+
+    out = Path(args.out or models.MODELS / f"my-{Path(args.data).name}")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
+    return out
 
-    # The images, and what is whose
-    digits = [str(digit) for digit in range(args.digits)] if args.data == "signs" else None
-    folder = data.dataset_folder(args.data, args.data_dir)
+
+def read_data(args, recipe):
+    """The images and their split: (Images, (train, val, test) rows, folder)."""
+    from helpers import batches, data, download, signs, splits
+
+    folder = download.dataset_folder(args.data, args.data_dir)
     print(f"Reading the images of {folder}", flush=True)
+    digits = [str(digit) for digit in range(args.digits)] if args.data == "signs" else None
     keep = not args.no_cache or bool(digits)  # the photos of signs are few
-    images = data.load_images(folder, data.stored_size(args.image_size), keep, digits)
+    images = data.load_images(folder, batches.load_size(recipe.image_size), keep, digits)
     if images.skipped:
         print(f"Skipped {len(images.skipped)} files: {' '.join(images.skipped[:3])}")
-    class_names, labels = images.class_names, images.labels
-    how = (args.per_class, args.validation, args.split_seed)
+    how = (recipe.per_class, recipe.val_per_class, recipe.split_seed)
     if digits:
-        parts = data.split_groups(labels, class_names, signs.sittings(images.paths), *how)
+        sessions = signs.sessions(images.paths)
+        parts = splits.split_groups(images.labels, images.class_names, sessions, *how)
     else:
-        parts = data.split(labels, class_names, *how)
-    learn, validate, test = parts
+        parts = splits.split(images.labels, images.class_names, *how)
     print(
-        f"{len(class_names)} classes; {len(learn):,} images to train on, "
-        f"{len(validate):,} to validate, {len(test):,} to test"
+        f"{len(images.class_names)} classes; {len(parts[0]):,} images for training, "
+        f"{len(parts[1]):,} for validation, {len(parts[2]):,} for testing"
     )
+    return images, parts, folder
 
-    # What `out` holds already
-    start, start_card = training.load_model(args.start) if args.start else (None, {})
-    settings = settings_of(args, images, start_card.get("weights_sha256"))
-    if args.restart:
-        training.discard(out)
-    card, history = training.found_in(out, settings)
-    if card:
-        print(f"{out} holds this very training, finished (--restart trains anew).")
-        return report(card["test"], out)
-    if history:
-        print(f"Going on after epoch {len(history)} of {args.epochs}")
-    data.write_split(out / "split.csv", folder, images, parts)
 
-    # The network and its batches
-    precision = args.precision
-    if precision == "auto":
+def with_precision(recipe, history):
+    """The recipe with a precision in place of "auto": that of the started run, or the faster."""
+    from helpers import training
+
+    if recipe.precision == "auto":
         precision = history[0]["precision"] if history else training.choose_precision()
-    print(f"Training in {precision}", flush=True)
-    keras.utils.set_random_seed(args.seed)
-    pixels = images.pixels[learn] if keep else images.paths[learn]
+        recipe = replace(recipe, precision=precision)
+    print(f"Training in {recipe.precision}", flush=True)
+    return recipe
+
+
+def fit(model, images, parts, args, recipe, checkpoint):
+    """Trains on the images of the split's first part; returns the history."""
+    import numpy as np
+
+    from helpers import batches, data, signs, training
+
+    train, val, _ = parts
+    inputs = images.paths[train] if images.pixels is None else images.pixels[train]
     backgrounds = None
-    if digits:
-        masks = signs.hand_masks(pixels)
-        pixels = np.concatenate([pixels, masks[..., None]], axis=-1)
-        backgrounds = signs.backgrounds(data.stored_size(args.image_size), args.data_dir)
-    batches, steps = data.training_batches(
-        pixels,
-        labels[learn],
-        len(class_names),
-        size=args.image_size,
-        batch_size=args.batch_size,
-        epochs=args.epochs,
-        first_epoch=len(history),
-        seed=args.seed,
-        mixup=args.mixup,
-        cutmix=args.cutmix,
-        smallest_crop=args.smallest_crop,
-        backgrounds=backgrounds,
-    )
-    model = training.new_network(args.image_size, len(class_names), args.imagenet, precision, start)
-    if args.freeze:
-        training.freeze(model, args.freeze)
-    training.prepare(model, steps, fresh=not (args.imagenet or start))
-    training.compile_model(
-        model, steps, args.epochs, args.learning_rate, args.weight_decay, args.label_smoothing
-    )
-    if history:
-        training.restore(model, out)
+    if args.data == "signs":
+        masks = signs.hand_masks(inputs)
+        inputs = np.concatenate([inputs, masks[..., None]], axis=-1)
+        backgrounds = signs.backgrounds(batches.load_size(recipe.image_size), args.data_dir)
     held_out = None
-    if args.validation:
-        pixels, _ = data.read_images(images.paths[validate], args.image_size)
-        held_out = data.plain_batches(pixels, labels[validate], len(class_names))
+    if recipe.val_per_class:
+        pixels, _ = data.read_images(images.paths[val], recipe.image_size)
+        held_out = (pixels, images.labels[val])
+    labelled = (inputs, images.labels[train])
+    return training.fit(model, labelled, recipe, held_out, checkpoint, backgrounds)
 
-    # The training
-    if len(history) < args.epochs:
-        model.fit(
-            batches,
-            epochs=args.epochs,
-            initial_epoch=len(history),
-            steps_per_epoch=steps,
-            validation_data=held_out,
-            shuffle=False,  # training_batches has done that
-            verbose=0,
-            callbacks=[
-                training.Checkpoint(out, settings, history, precision),
-                training.ProgressBar(args.epochs, steps, len(history)),
-            ],
-        )
-    minutes = sum(row["seconds"] for row in history) / 60
-    print(f"Trained for {minutes:.1f} minutes")
-    if args.validation:
-        training.restore(model, out, training.BEST)
-        best = training.best_epoch(history)
-        print(f"Kept epoch {best['epoch']}, validation accuracy {best['val_accuracy']:.1%}")
 
-    # The score of what is kept, the rounded weights, on images that nothing above has looked at
-    scaling = "imagenet" if args.imagenet else start_card.get("scaling", "-1..1")
-    final = training.float32_network(args.image_size, len(class_names), scaling)
-    resnet.copy_weights(model, final)
-    own = training.after(final, args.freeze) if args.freeze else final
-    training.save_float16(own, out / training.WEIGHTS)
-    own.load_weights(out / training.WEIGHTS)
-    read_size = training.read_size(args.image_size, args.smallest_crop)
-    probabilities = []
-    for some in np.array_split(test, len(test) // 1000 + 1):  # bounded memory
-        pixels, _ = data.read_images(images.paths[some], read_size)
-        probabilities.append(training.predict_probabilities(final, pixels))
-    score = training.scores(labels[test], np.concatenate(probabilities))
-    card = {
-        "data": Path(args.data).name,
-        "class_names": class_names,
-        "image_size": args.image_size,
-        "read_size": read_size,
-        "scaling": scaling,
-        "start": args.start,
-        "start_sha256": start_card.get("weights_sha256"),
-        "frozen": args.freeze,
-        "test": score,
-        "settings": settings,
-        "precision": precision,
-        "minutes": round(minutes, 1),
-        "machine": training.machine(),
-    }
-    training.finish(out, card, history)
-    report(score, out)
+def finish(model, card, images, test, out, history):
+    """Saves the rounded weights, scores them on images that nothing has looked at, writes all."""
+    import pandas as pd
+
+    from helpers import evaluation, files, models, plots, resnet, training
+
+    network = models.float32_network(card)
+    resnet.copy_weights(model, network)
+    stored = models.layers_after(network, card["freeze"]) if card["freeze"] else network
+    models.save_float16(stored, out / models.WEIGHTS)
+    stored.load_weights(out / models.WEIGHTS)
+    probabilities = evaluation.predict_files(network, images.paths[test], card["test_size"])
+    card["test"] = evaluation.scores(images.labels[test], probabilities)
+    curves = plots.plot_history(pd.DataFrame(history))
+    files.atomic_write(
+        out / "curves.png", lambda part: curves.savefig(part, format="png", bbox_inches="tight")
+    )
+    models.save_card(out, card)  # last: from here on the run is finished
+    training.discard(out, [training.CHECKPOINT, training.BEST])
+    report(card["test"], out)
 
 
 def report(test, out):

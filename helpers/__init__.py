@@ -1,20 +1,21 @@
-"""Shared code of the ResNet-50 notebooks. One subject a file:
+"""Code that the notebooks and commands share. A newcomer's order: resnet, recipe, training.
 
-resnet      the network: identity block, convolutional block, ResNet-50
-data        Caltech 101, a folder of your own images, the split, the batches
-sample      the drawn sample: pictures made by code, so nothing has to be downloaded
-signs       digits in sign language: sittings, hands, shifted photos
-training    the recipe: learning rate, augmentation, checkpoints, scores, saved models
-measure     what a network costs and how its gradients flow
-pictures    the figures
-checks      the exercises' checks
-start       whether all packages are there; what each set-up cell ends with
-classroom   for teachers: the student edition, and marks for a folder of hand-ins
-handin      the process in which a hand-in's answers run
+resnet       the network: identity block, convolutional block, ResNet-50, ResNet-101
+recipe       every setting of a training run, with its default and its flag
+training     builds and trains a network by a recipe; checkpoints
+batches      augmentation and batches
+data         images from files
+splits       which images are for training, validation and testing
+download     where data sets come from
+synthetic    pictures drawn by code, so that nothing has to be downloaded
+signs        what photos of sign-language digits need: sessions, hand masks, backgrounds
+models       trained networks on disk, and predictions
+evaluation   scores
+measure      what a network costs, what it sees and how its gradients flow
+plots        figures of the notebooks
+files        files written whole or not at all
+setup        whether all packages are there; what each notebook's first cell ends with
 """
-
-import os
-from importlib.util import find_spec
 
 
 class UserError(Exception):
@@ -23,26 +24,3 @@ class UserError(Exception):
     def _render_traceback_(self):
         """What a notebook shows in place of a traceback."""
         return [str(self)]
-
-
-def import_tensorflow_quietly():
-    """Imports TensorFlow without the start-up lines that its C++ part writes to stderr.
-
-    They are meant for TensorFlow's developers, and no setting silences all of them.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    stderr = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        import tensorflow
-
-        tensorflow.zeros(1)  # the first operation starts the devices, which writes too
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(nowhere)
-
-
-if find_spec("tensorflow"):  # helpers.start says what to do if it is missing
-    import_tensorflow_quietly()

@@ -53,16 +53,16 @@ def gradient_norms(model, images, labels):
 # --- cost
 
 
-def multiply_adds(model):
+def macs(model):
     """Multiply-adds for one image: every convolution and dense layer of a model.
 
     Each kernel is used once at each output position. Biases and batch normalisation are left
     out, as is usual: in ResNet-50 they are not one in a hundred.
     """
-    return sum(layer_multiply_adds(layer) for layer in model.layers)
+    return sum(layer_macs(layer) for layer in model.layers)
 
 
-def layer_multiply_adds(layer):
+def layer_macs(layer):
     """Multiply-adds of one layer for one image; 0 for all but Conv2D and Dense."""
     if not isinstance(layer, layers.Conv2D | layers.Dense):
         return 0
@@ -91,7 +91,7 @@ def receptive_field(model):
     return fields
 
 
-def ledger(model, by="stage"):
+def layer_table(model, by="stage"):
     """What the parts of a network make and cost: a pandas.DataFrame with a row for each part.
 
     by: "layer", "block" or "stage", read from names such as "conv2_block1_1_conv". Multiply-adds
@@ -109,7 +109,7 @@ def ledger(model, by="stage"):
         row = rows.setdefault(part, {"output": "", "parameters": 0, "multiply-adds": 0})
         row["output"] = " x ".join(str(size) for size in layer.output.shape[1:])
         row["parameters"] += layer.count_params()
-        row["multiply-adds"] += layer_multiply_adds(layer)
+        row["multiply-adds"] += layer_macs(layer)
         row["receptive field"] = "all" if math.isinf(fields[layer.name]) else fields[layer.name]
     return pd.DataFrame.from_dict(rows, orient="index")
 

@@ -7,6 +7,8 @@ files made for one fit the other. The notebooks 01-03 build these same functions
 import keras
 from keras import layers
 
+from helpers import UserError
+
 IMAGENET_MEAN_RGB = (123.68, 116.779, 103.939)  # what ImageNet weights expect to be subtracted
 
 
@@ -95,22 +97,51 @@ def ResNet50(input_shape=(64, 64, 3), classes=101, scaling=None):
     return keras.Model(inputs, outputs, name="resnet50")
 
 
+def ResNet101(input_shape=(64, 64, 3), classes=101, scaling=None):
+    """The 101-layer network: as ResNet50, with 23 blocks in the fourth stage.
+
+    Source: Table 1, "101-layer".
+    """
+    inputs = keras.Input(input_shape, name="image")
+    x = (scaling or layers.Rescaling(1 / 127.5, offset=-1, name="scaling"))(inputs)
+    x = stem(x)
+    x = stage(x, (64, 64, 256), blocks=3, strides=1, name="conv2")
+    x = stage(x, (128, 128, 512), blocks=4, strides=2, name="conv3")
+    x = stage(x, (256, 256, 1024), blocks=23, strides=2, name="conv4")
+    x = stage(x, (512, 512, 2048), blocks=3, strides=2, name="conv5")
+    x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    outputs = layers.Dense(classes, "softmax", dtype="float32", name="predictions")(x)
+    return keras.Model(inputs, outputs, name="resnet101")
+
+
+ARCHITECTURES = {"resnet50": ResNet50, "resnet101": ResNet101}
+
+
 def imagenet_scaling():
-    """The layer that ImageNet weights expect instead: it subtracts the mean colour, no more."""
+    """Input scaling for ImageNet weights (Keras "caffe" mode): subtracts the mean RGB."""
     return layers.Normalization(mean=IMAGENET_MEAN_RGB, variance=(1, 1, 1), name="scaling")
 
 
-def imagenet_resnet50(input_shape=(64, 64, 3), classes=101, weights="imagenet"):
-    """A ResNet50 that starts from ImageNet weights; its last layer is new.
+def imagenet_network(architecture, input_shape, classes, weights="imagenet"):
+    """A network with ImageNet weights and a new classifier.
 
-    weights: "imagenet" (downloaded once by keras.applications) or a file of such weights.
+    weights: "imagenet", downloaded once by keras.applications, or a file of such weights. Raises
+    UserError if they cannot be downloaded.
     """
-    source = keras.applications.ResNet50(
-        include_top=False, weights=weights, input_shape=input_shape
-    )
-    model = ResNet50(input_shape, classes, scaling=imagenet_scaling())
+    library = {
+        "resnet50": keras.applications.ResNet50,
+        "resnet101": keras.applications.ResNet101,
+    }[architecture]
+    try:
+        source = library(include_top=False, weights=weights, input_shape=input_shape)
+    except Exception as error:  # get_file raises plain Exception
+        raise UserError(
+            f"The ImageNet weights could not be downloaded ({' '.join(str(error).split())}): "
+            "check the connection, or leave out --imagenet."
+        ) from error
+    model = ARCHITECTURES[architecture](input_shape, classes, scaling=imagenet_scaling())
     copy_weights(source, model)
-    # Those weights read blue first, ours red first: turn the first kernel's input channels round.
+    # Those weights expect blue first, ours red first: reverse the first kernel's input channels.
     kernel, bias = source.get_layer("conv1_conv").get_weights()
     model.get_layer("conv1_conv").set_weights([kernel[:, :, ::-1], bias])
     return model

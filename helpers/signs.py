@@ -9,23 +9,25 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from helpers import UserError, data
+from helpers import UserError
+from helpers.data import load_images
+from helpers.download import dataset_folder
 
 DATE_TIME = 306  # EXIF's number for it
-BREAK = 20 * 60  # seconds without a photo that end a sitting
+BREAK = 20 * 60  # seconds without a photo that end a session
 
 
-def sittings(paths):
-    """Which sitting each photo belongs to: int (n,), counted from 0.
+def sessions(paths):
+    """Which session each photo belongs to: int (n,), counted from 0.
 
-    The signers came one after the other, in seven sittings with the same wall and light; between
+    The signers came one after the other, in seven sessions with the same wall and light; between
     them lie 20 minutes or more. Raises UserError if a file does not say when it was taken.
     """
     times = np.array([time_of(path) for path in paths])
     order = np.argsort(times)
-    sitting = np.zeros(len(paths), int)
-    sitting[order[1:]] = np.cumsum(np.diff(times[order]) > BREAK)
-    return sitting
+    session = np.zeros(len(paths), int)
+    session[order[1:]] = np.cumsum(np.diff(times[order]) > BREAK)
+    return session
 
 
 def time_of(path):
@@ -51,7 +53,7 @@ def hand_mask(image):
     image = image.astype("float32")
     red = (image[..., 0] - image[..., 2]) / (image.max(axis=-1) + 1)
     red = ndimage.gaussian_filter(red, 0.7)
-    mask = red > threshold(red)
+    mask = red > otsu_threshold(red)
     pieces, count = ndimage.label(mask)
     sizes = ndimage.sum(mask, pieces, range(1, count + 1))
     mask = pieces == 1 + np.argmax(sizes)  # the largest piece is the hand
@@ -61,7 +63,7 @@ def hand_mask(image):
     return (255 * (mask | np.isin(holes, small))).astype("uint8")
 
 
-def threshold(values):
+def otsu_threshold(values):
     """The value that parts an array into two classes that lie furthest apart (Otsu 1979)."""
     counts, edges = np.histogram(values, 64)
     middles = (edges[1:] + edges[:-1]) / 2
@@ -78,14 +80,14 @@ def threshold(values):
 def backgrounds(size, folder=None):
     """What may be behind a hand in training: uint8 (n, size, size, 3), half of it drawn pictures.
 
-    The photos have all the same plain wall. The drawn sample lends things with edges, `clouds`
+    The photos have all the same plain wall. The drawn sample lends things with edges, `pink_noise`
     what lies between. folder: where data is kept.
     """
-    drawn = data.load_images(data.dataset_folder("sample", folder), size).pixels
-    return np.concatenate([drawn, clouds(len(drawn), size)])
+    drawn = load_images(dataset_folder("sample", folder), size).pixels
+    return np.concatenate([drawn, pink_noise(len(drawn), size)])
 
 
-def clouds(count, size, seed=0):
+def pink_noise(count, size, seed=0):
     """Random soft patches of colour: uint8 (count, size, size, 3).
 
     Noise in which the frequency f has the strength 1 / f^p, as in photographs, whose p is about 1
@@ -108,8 +110,8 @@ def clouds(count, size, seed=0):
 # --- how alike two photos are -------------------------------------------------------------------
 
 
-def nearest(pixels, learn, test):
-    """The training image most like each test image: (distances, rows of `learn`), both (n,).
+def nearest(pixels, train, test):
+    """The training image most like each test image: (distances, rows of `train`), both (n,).
 
     The distance is the root mean square difference of the grey values, each image reduced to
     32 x 32 pixels, mean 0 and standard deviation 1. Copies have 0, unrelated images about 1.4.
@@ -118,49 +120,6 @@ def nearest(pixels, learn, test):
     grey = np.stack([np.asarray(image, "float32").ravel() for image in grey])
     grey = (grey - grey.mean(axis=1, keepdims=True)) / grey.std(axis=1, keepdims=True)
     # For such images the mean square difference is 2 minus twice the mean product.
-    square = 2 - 2 * grey[test] @ grey[learn].T / grey.shape[1]
+    square = 2 - 2 * grey[test] @ grey[train].T / grey.shape[1]
     found = square.argmin(axis=1)
-    return np.sqrt(square.min(axis=1).clip(0)), np.asarray(learn)[found]
-
-
-# --- what another photo may bring ---------------------------------------------------------------
-
-SHIFTS = {
-    "as they are": {},
-    "other background": {"behind": True},
-    "half the light": {"light": 0.5},
-    "half as much light again": {"light": 1.5},
-    "warm light": {"light": (1.2, 1.0, 0.7)},
-    "cold light": {"light": (0.7, 0.95, 1.2)},
-    "turned by 10 degrees": {"degrees": 10},
-    "turned by 20 degrees": {"degrees": 20},
-    "turned by 30 degrees": {"degrees": 30},
-    "the other hand": {"mirror": True},
-    "hand at 0.8 of its size": {"zoom": 0.8},
-    "hand at 0.6 of its size": {"zoom": 0.6},
-    "off the middle": {"offset": 0.15},
-    "squeezed to 3/4 of its width": {"zoom": (0.75, 1.0)},
-    "squeezed to 3/4 of its height": {"zoom": (1.0, 0.75)},
-    "all of it": {"behind": True, "light": (1.0, 0.85, 0.6), "degrees": 20, "zoom": 0.8},
-}
-
-
-def shift(
-    images, masks, backgrounds, behind=False, light=1.0, degrees=0, mirror=False, zoom=1.0, offset=0
-):
-    """Photos as they might have been taken elsewhere: float32 (n, s, s, 3) in 0-255.
-
-    images uint8 (n, s, s, 3); masks uint8 (n, s, s), see hand_masks; backgrounds uint8
-    (m, s, s, 3), used in turn if `behind`. Every other photo is turned the other way; `offset`,
-    in image sides, leads left, right, up and down in turn. Values beyond 255 are cut.
-    """
-    number = np.arange(len(images))
-    turn = np.where(number % 2, -degrees, degrees).astype("float32")
-    ways = np.array([(1, 0), (-1, 0), (0, 1), (0, -1)], "float32")[number % 4]
-    four = np.concatenate([images, masks[..., None]], axis=-1)
-    four = four[:, :, ::-1] if mirror else four
-    zooms = np.broadcast_to(np.asarray(zoom, "float32"), (len(images), 2))
-    placed = data.move(four, turn, zooms, offset * ways).numpy()
-    cut = placed[..., 3:] / 255 if behind else 1.0
-    pictures = cut * placed[..., :3] + (1 - cut) * backgrounds[number % len(backgrounds)]
-    return (pictures * np.asarray(light, "float32")).clip(0, 255)
+    return np.sqrt(square.min(axis=1).clip(0)), np.asarray(train)[found]

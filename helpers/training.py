@@ -1,14 +1,12 @@
-"""The recipe: learning rate, precision, checkpoints, scores, and models on disk.
+"""Builds a network and trains it by a recipe; a killed run goes on after its last epoch.
 
-Nothing here loops over batches: `model.fit` does. What a killed training needs to go on lies
-in one file, written whole or not at all.
+`model.fit` loops over the batches. What a run needs to go on lies in one file, written whole or
+not at all.
 """
 
 import json
-import os
-import platform
+import sys
 import time
-import warnings
 from pathlib import Path
 
 import h5py
@@ -16,28 +14,23 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from scipy.stats import binomtest
-from sklearn.metrics import balanced_accuracy_score
 
-from helpers import UserError, pictures
-from helpers.data import ROOT, digest, stored_size, write_table, write_whole
-from helpers.resnet import ResNet50, copy_weights, imagenet_resnet50, imagenet_scaling
+from helpers import UserError
+from helpers.batches import eval_batches, train_batches
+from helpers.files import atomic_write, write_csv
+from helpers.models import CARD, dtype_policy, read_card
+from helpers.recipe import STAGES
+from helpers.resnet import ARCHITECTURES, copy_weights, imagenet_network
 
-MODELS = ROOT / "models"
-CHECKPOINT, BEST = "checkpoint.weights.h5", "best.weights.h5"
-WEIGHTS, CARD, HISTORY = "model.weights.h5", "card.json", "history.csv"
-STAGES = ("conv1", "conv2", "conv3", "conv4", "conv5")  # how the layers' names begin
+CHECKPOINT, BEST, HISTORY = "checkpoint.weights.h5", "best.weights.h5", "history.csv"
 
-# --- the recipe ---------------------------------------------------------------------------------
+# --- the network --------------------------------------------------------------------------------
 
 
 def choose_precision():
-    """ "mixed_bfloat16" if this machine convolves faster in bfloat16 than in float32.
+    """The faster dtype policy here, by a half-second benchmark: "mixed_bfloat16" or "float32".
 
-    On a CPU with AVX512-BF16 training becomes about 1.6 times as fast, on others slower; half
-    a second of measuring tells.
+    On a CPU with AVX512-BF16 training becomes about 1.6 times as fast, on others slower.
     """
     seconds = {}
     for dtype in ("float32", "bfloat16"):
@@ -54,82 +47,92 @@ def choose_precision():
     return "mixed_bfloat16" if seconds["bfloat16"] < 0.8 * seconds["float32"] else "float32"
 
 
-def new_network(size, classes, imagenet, precision, start=None):
-    """A ResNet50 to train: from a random start, from ImageNet weights or from the network `start`.
+def build_model(recipe, classes, init=None):
+    """The network to train: from random weights, ImageNet weights or the trained network `init`.
 
-    Of `start`, trained on other classes, all but the last layer is taken, and how it scales
-    pixels.
+    Copies every layer of `init` but the classifier, and its input scaling. Weights and batches
+    are random by recipe.seed. Raises UserError where ImageNet weights cannot be downloaded.
     """
-    keras.config.set_dtype_policy(precision)
-    try:
-        if start is not None:
-            scaling = start.get_layer("scaling")
-            scaling = scaling.from_config(scaling.get_config())
-            model = ResNet50((size, size, 3), classes, scaling=scaling)
-            copy_weights(start, model, but=["predictions"])
-            return model
-        return (imagenet_resnet50 if imagenet else ResNet50)((size, size, 3), classes)
-    except Exception as error:
-        if not imagenet:
-            raise
-        raise UserError(
-            f"The ImageNet weights could not be had ({' '.join(str(error).split())}): check the "
-            "connection, or leave out --imagenet."
-        ) from error
-    finally:
-        keras.config.set_dtype_policy("float32")
+    keras.utils.set_random_seed(recipe.seed)
+    network, shape = ARCHITECTURES[recipe.architecture], (recipe.image_size, recipe.image_size, 3)
+    with dtype_policy(recipe.precision):
+        if init is not None:
+            scaling = init.get_layer("scaling")
+            model = network(shape, classes, scaling=scaling.from_config(scaling.get_config()))
+            copy_weights(init, model, but=["predictions"])
+        elif recipe.imagenet:
+            model = imagenet_network(recipe.architecture, shape, classes)
+        else:
+            model = network(shape, classes)
+            if recipe.zero_init_residual:
+                zero_init_residual(model)
+    return freeze(model, recipe.freeze) if recipe.freeze else model
+
+
+def zero_init_residual(model):
+    """Starts each block as its shortcut alone: its last gamma is 0. Returns the model.
+
+    Source: Goyal et al. 2017, section 5.1.
+    """
+    for layer in model.layers:
+        if layer.name.endswith("_3_bn"):
+            layer.gamma.assign(tf.zeros_like(layer.gamma))
+    return model
 
 
 def freeze(model, stage):
     """Keeps a network's layers up to `stage` ("conv1" to "conv5") as they are; returns it.
 
     Their weights get no gradient, and their BatchNorm layers run in inference mode: they
-    normalise with the stored averages, and leave them as they are.
+    normalise with the moving averages and do not update them.
     """
-    last = STAGES.index(stage)
+    kept = STAGES[: STAGES.index(stage) + 1]
     for layer in model.layers:
-        layer.trainable = not layer.name.startswith(STAGES[: last + 1])
+        layer.trainable = not layer.name.startswith(kept)
     return model
 
 
-def after(model, stage):
-    """The layers that `freeze(model, stage)` leaves free, as a model that shares their weights."""
-    last = STAGES.index(stage)
-    kept = [layer for layer in model.layers if layer.name.startswith(STAGES[: last + 1])]
-    return keras.Model(kept[-1].output, model.output)
+def set_batch_norm_momentum(model, steps, momentum=None):
+    """Sets every BatchNorm layer's momentum, by default from the steps per epoch.
 
-
-def prepare(model, steps, fresh=True):
-    """Sets a network up for a training of `steps` steps an epoch; returns it.
-
-    If it is fresh, the last gamma of each block becomes 0, so that each block starts as its
-    shortcut alone (Goyal et al. 2017, section 5.1). BatchNorm forgets faster where an epoch is
-    short, or its averages lag behind (Chen et al. 2020, "SimCLR", B.8).
+    With Keras's 0.99 the moving averages lag behind where an epoch has few steps. Source of the
+    rule: Chen et al. 2020 (SimCLR), B.8. Returns the model.
     """
+    if momentum is None:
+        momentum = min(max(1 - 10 / steps, 0.9), 0.99)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = float(np.clip(1 - 10 / steps, 0.9, 0.99))
-            if fresh and layer.name.endswith("_3_bn"):
-                layer.gamma.assign(tf.zeros_like(layer.gamma))
+            layer.momentum = momentum
     return model
 
 
 def learning_rate_schedule(peak, steps, epochs):
-    """A straight climb to `peak`, then half a cosine down to 0 (Loshchilov and Hutter 2016)."""
+    """Linear warm-up to `peak`, then cosine decay to 0 (Loshchilov and Hutter 2016)."""
     warm_up = min(5 * steps, max(epochs * steps // 10, 1))
     return keras.optimizers.schedules.CosineDecay(
         0.0, max(epochs * steps - warm_up, 1), warmup_target=peak, warmup_steps=warm_up
     )
 
 
-def compile_model(model, steps, epochs, learning_rate, weight_decay, label_smoothing):
-    """Compiles with AdamW (Loshchilov and Hutter 2017) and smoothed cross-entropy."""
-    schedule = learning_rate_schedule(learning_rate, steps, epochs)
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay)
+def build_optimizer(recipe, steps):
+    """AdamW (Loshchilov and Hutter 2017) or SGD with Nesterov momentum; kernels alone decay."""
+    schedule = learning_rate_schedule(recipe.learning_rate, steps, recipe.epochs)
+    if recipe.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(
+            schedule, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
+        )
+    else:
+        optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def compile_model(model, recipe, steps):
+    """Compiles with the recipe's optimizer and smoothed cross-entropy; returns the model."""
+    optimizer = build_optimizer(recipe, steps)
     model.compile(
         optimizer,
-        keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing),
+        keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
         # XLA makes training on a CPU several times slower.
         jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
@@ -138,24 +141,55 @@ def compile_model(model, steps, epochs, learning_rate, weight_decay, label_smoot
     return model
 
 
-# --- checkpoints --------------------------------------------------------------------------------
+# --- the run ------------------------------------------------------------------------------------
 
 
-def write_json(path, content):
-    write_whole(path, lambda part: part.write_text(json.dumps(content, indent=1) + "\n"))
+def fit(model, train, recipe, val=None, checkpoint=None, backgrounds=None, verbose=2):
+    """Trains `model` by the recipe; returns its history, one dict per epoch.
+
+    train, val: (images, labels), images uint8 (n, s, s, 3) with s = load_size(recipe.image_size)
+    for training, recipe.image_size for validation; or, for training, n file names.
+    checkpoint: a Checkpoint; if it holds a started run, that goes on. backgrounds: see
+    train_batches. verbose: as in keras.Model.fit; a terminal gets one bar for the whole run.
+    """
+    classes = model.output_shape[-1]
+    run = checkpoint or Checkpoint(None, {})
+    first_epoch = len(run.history)
+    batches, steps = train_batches(*train, classes, recipe, first_epoch, backgrounds)
+    set_batch_norm_momentum(model, steps, recipe.batch_norm_momentum)
+    compile_model(model, recipe, steps)
+    if first_epoch:
+        restore(model, run.folder)
+    callbacks = [run]
+    if verbose and sys.stdout.isatty():
+        from tqdm.keras import TqdmCallback  # here: in a notebook it warns of missing widgets
+
+        callbacks.append(TqdmCallback(recipe.epochs, verbose=0, initial=first_epoch))
+        verbose = 0
+    if first_epoch < recipe.epochs:
+        model.fit(
+            batches,
+            epochs=recipe.epochs,
+            initial_epoch=first_epoch,
+            steps_per_epoch=steps,
+            validation_data=eval_batches(*val, classes) if val else None,
+            shuffle=False,  # train_batches has done that
+            verbose=verbose,
+            callbacks=callbacks,
+        )
+    return run.history
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """After each epoch, writes weights, optimizer, history and settings into one file.
+    """Keeps the history; with a folder, writes weights, optimizer and history after each epoch.
 
-    keras.callbacks.BackupAndRestore keeps neither history nor best epoch, and a kill while it
-    writes can cost what it saved.
+    All of it goes into one file. keras.callbacks.BackupAndRestore keeps neither history nor best
+    epoch, and a kill while it writes can cost what it saved.
     """
 
-    def __init__(self, folder, settings, history, precision):
+    def __init__(self, folder, settings, history=()):
         super().__init__()
-        self.folder, self.settings, self.history = Path(folder), settings, history
-        self.precision = precision
+        self.folder, self.settings, self.history = folder, settings, list(history)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.start = time.perf_counter()
@@ -164,30 +198,20 @@ class Checkpoint(keras.callbacks.Callback):
         row = {"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}}
         row["learning_rate"] = float(self.model.optimizer.learning_rate)
         row["seconds"] = round(time.perf_counter() - self.start, 2)
-        row["precision"] = self.precision
-        if "val_accuracy" in row and best_epoch([*self.history, row]) is row:
-            write_whole(self.folder / BEST, self.model.save_weights)
+        row["precision"] = self.model.get_layer("conv1_conv").dtype_policy.name
         self.history.append(row)
+        if self.folder is None:
+            return
+        if "val_accuracy" in row and best_epoch(self.history) is row:
+            atomic_write(self.folder / BEST, self.model.save_weights)
+        atomic_write(self.folder / CHECKPOINT, self.write)
+        write_csv(self.folder / HISTORY, pd.DataFrame(self.history))
+
+    def write(self, path):
+        self.model.save_weights(path)  # of a compiled model: with the optimizer's state
         progress = json.dumps({"settings": self.settings, "history": self.history})
-
-        def write(part):
-            self.model.save_weights(part)  # of a compiled model: with the optimizer's state
-            with h5py.File(part, "a") as file:
-                file.attrs["progress"] = np.bytes_(progress.encode())
-
-        write_whole(self.folder / CHECKPOINT, write)
-        write_table(self.folder / HISTORY, pd.DataFrame(self.history))
-
-
-def read_progress(folder):
-    """(settings, history) of the checkpoint in `folder`. Raises UserError."""
-    path = Path(folder) / CHECKPOINT
-    try:
-        with h5py.File(path) as file:
-            progress = json.loads(bytes(file.attrs["progress"]))
-        return progress["settings"], progress["history"]
-    except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): add --restart to begin anew.") from error
+        with h5py.File(path, "a") as file:
+            file.attrs["progress"] = np.bytes_(progress.encode())
 
 
 def best_epoch(history):
@@ -195,10 +219,10 @@ def best_epoch(history):
     return max(history, key=lambda row: (row["val_accuracy"], row["epoch"]))
 
 
-def found_in(folder, settings):
-    """What `folder` holds of the training with these settings: (card if finished, history so far).
+def previous_run(folder, settings):
+    """What `folder` holds of the run with these settings: (card if finished, history so far).
 
-    Raises UserError, naming what differs, if it holds a training with other settings.
+    Raises UserError, naming what differs, if it holds a run with other settings.
     """
     folder = Path(folder)
     card, history = None, []
@@ -209,20 +233,28 @@ def found_in(folder, settings):
         found, history = read_progress(folder)
     else:
         return None, []
-    differing = [name for name in settings if settings[name] != found.get(name)]
-    if differing:
-        changes = ", ".join(f"{name} {found.get(name)} -> {settings[name]}" for name in differing)
+    different = [name for name in settings if settings[name] != found.get(name)]
+    if "smallest_crop" in found:
+        changes = "a version of this project whose settings had other names"
+    else:
+        changes = ", ".join(f"{name} {found.get(name)} -> {settings[name]}" for name in different)
+    if different:
         raise UserError(
-            f"{folder} holds a training with other settings ({changes}): name another --out, or "
-            "add --restart to discard it."
+            f"{folder} holds a training run with other settings ({changes}): name another --out, "
+            "or add --overwrite to discard it."
         )
     return card, history
 
 
-def discard(folder):
-    """Removes a training, finished or not, from `folder`."""
-    for name in (CARD, CHECKPOINT, BEST):
-        (Path(folder) / name).unlink(missing_ok=True)
+def read_progress(folder):
+    """(settings, history) of the checkpoint in `folder`. Raises UserError."""
+    path = Path(folder) / CHECKPOINT
+    try:
+        with h5py.File(path) as file:
+            progress = json.loads(bytes(file.attrs["progress"]))
+        return progress["settings"], progress["history"]
+    except (OSError, KeyError, ValueError) as error:
+        raise unreadable(path, error) from error
 
 
 def restore(model, folder, name=CHECKPOINT):
@@ -231,225 +263,14 @@ def restore(model, folder, name=CHECKPOINT):
     try:
         model.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds
-        raise UserError(f"{path} cannot be read ({error}): add --restart to begin anew.") from error
+        raise unreadable(path, error) from error
 
 
-class ProgressBar(keras.callbacks.Callback):
-    """One bar for the whole training, or one line an epoch where the output is no terminal."""
-
-    def __init__(self, epochs, steps, first_epoch=0):
-        super().__init__()
-        self.epochs, self.steps = epochs, steps
-        self.console = Console()
-        self.bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
-            BarColumn(bar_width=None),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[numbers]}"),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            console=self.console,
-            disable=not self.console.is_terminal,
-        )
-        self.task = self.bar.add_task(
-            "", total=epochs * steps, completed=first_epoch * steps, epoch=first_epoch, numbers=""
-        )
-
-    def on_train_begin(self, logs=None):
-        self.bar.start()
-
-    def on_train_end(self, logs=None):
-        self.bar.stop()
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.bar.update(self.task, epoch=epoch + 1)
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.bar.update(self.task, advance=1, numbers=self.numbers(logs))
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.bar.update(self.task, numbers=self.numbers(logs))
-        if not self.console.is_terminal:
-            print(f"epoch {epoch + 1}/{self.epochs}  {self.numbers(logs)}", flush=True)
-
-    def numbers(self, logs):
-        names = {"loss": "loss", "accuracy": "accuracy", "val_accuracy": "validation"}
-        return "  ".join(f"{names[key]} {logs[key]:.3f}" for key in names if key in (logs or {}))
+def unreadable(path, error):
+    return UserError(f"{path} cannot be read ({error}): add --overwrite to begin anew.")
 
 
-# --- scores -------------------------------------------------------------------------------------
-
-
-def read_size(size, smallest_crop):
-    """The side at which pictures are read for a prediction, for a network that takes `size`.
-
-    In small crops things look larger than in whole pictures. A network that was trained on such
-    crops is also shown the middle of a picture, which is why that is read larger (the effect:
-    Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
-    """
-    return stored_size(size) if smallest_crop < 0.6 else size
-
-
-def predict_probabilities(model, pixels, batch_size=64):
-    """Probabilities (n, classes) for uint8 images (n, s, s, 3): the mean over several views.
-
-    A view is the picture and, if it is larger than what the network takes (see read_size), its
-    middle; each of them as it is and mirrored, since the network has seen both.
-    """
-    size = model.input_shape[1]
-    views = [pixels]
-    if pixels.shape[1] > size:
-        edge = (pixels.shape[1] - size) // 2
-        whole = tf.image.resize(pixels, (size, size), antialias=True).numpy()
-        views = [whole, pixels[:, edge : edge + size, edge : edge + size]]
-    views += [view[:, :, ::-1] for view in views]
-    return np.mean([model.predict(v, batch_size=batch_size, verbose=0) for v in views], axis=0)
-
-
-def most_likely(probabilities, class_names, top=5):
-    """The `top` most likely classes of one picture: a list of (name, probability)."""
-    best = np.argsort(-probabilities, kind="stable")[:top]
-    return [(class_names[label], float(probabilities[label])) for label in best]
-
-
-def scores(labels, probabilities):
-    """Accuracy, its 95 % Wilson interval, and the mean of the accuracies of the classes.
-
-    The last is what Caltech 101 is judged by: its classes hold between 31 and 800 pictures.
-    """
-    guesses = np.argmax(probabilities, axis=1)
-    right = int((guesses == labels).sum())
-    interval = binomtest(right, len(labels)).proportion_ci(method="wilson")
-    return {
-        "images": len(labels),
-        "accuracy": right / len(labels),
-        "accuracy_interval_95": [interval.low, interval.high],
-        "mean_per_class_accuracy": float(balanced_accuracy_score(labels, guesses)),
-    }
-
-
-# --- models on disk -----------------------------------------------------------------------------
-
-
-def save_float16(model, path):
-    """Writes a model's weights as float16: half the size, loaded by plain `load_weights`.
-
-    The model must not be compiled: its file would hold the optimizer's state as well.
-    """
-
-    def write(part):
-        whole = part.with_name(f"float32-{part.name}")
-        try:
-            model.save_weights(whole)
-            with h5py.File(whole) as source, h5py.File(part, "w") as target:
-                source.visititems(lambda name, item: copy_item(target, name, item))
-                target.attrs.update(source.attrs)
-        finally:
-            whole.unlink(missing_ok=True)
-
-    def copy_item(target, name, item):
-        if isinstance(item, h5py.Group):
-            copy = target.require_group(name)
-        elif item.dtype == "float32":
-            halves = item[()].astype("float16")
-            if not np.isfinite(halves).all():
-                raise UserError("A weight is too large for float16: the training went astray.")
-            packing = dict(compression="gzip", shuffle=True) if halves.ndim else {}
-            copy = target.create_dataset(name, data=halves, **packing)
-        else:
-            copy = target.create_dataset(name, data=item[()])
-        copy.attrs.update(item.attrs)
-
-    write_whole(path, write)
-
-
-def machine():
-    """This machine, in words."""
-    gpus = [g.name for g in tf.config.list_physical_devices("GPU")]
-    return f"{os.cpu_count()} cores, {', '.join(gpus) or 'no GPU'}, {platform.machine()}"
-
-
-def save_card(folder, card):
-    """Writes the card of the weights in `folder`; returns it whole.
-
-    It comes last and knows the weights' digest: what has no card, or another digest, is no model.
-    """
-    versions = {"python": platform.python_version(), "tensorflow": tf.__version__}
-    versions |= {"keras": keras.__version__, "numpy": np.__version__}
-    card = {**card, "versions": versions, "weights_sha256": digest(Path(folder) / WEIGHTS)}
-    write_json(Path(folder) / CARD, card)
-    return card
-
-
-def finish(folder, card, history):
-    """Writes card and curves of a training whose weights are written; removes its checkpoints."""
-    figure = pictures.plot_history(pd.DataFrame(history))
-    write_whole(
-        Path(folder) / "curves.png",
-        lambda part: figure.savefig(part, format="png", bbox_inches="tight"),
-    )
-    save_card(folder, card)
-    for name in (CHECKPOINT, BEST):
+def discard(folder, names=(CARD, CHECKPOINT, BEST)):
+    """Removes a run, finished or not, from `folder`."""
+    for name in names:
         (Path(folder) / name).unlink(missing_ok=True)
-
-
-def read_card(folder):
-    """The card of the model in `folder` (a dict). Raises UserError."""
-    path = Path(folder) / CARD
-    if not path.is_file():
-        raise UserError(
-            f"No trained model in {folder}: train one (python train.py --data sample takes "
-            "minutes), or name another with --model."
-        )
-    try:
-        card = json.loads(path.read_text())
-        card = {"read_size": card["image_size"], **card}
-        sizes = 32 <= card["image_size"] <= card["read_size"]
-        if len(card["class_names"]) < 2 or not sizes or not card["scaling"]:
-            raise ValueError("impossible values")
-        return card
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error!r}): train or fetch the model anew.") from error
-
-
-def model_folder(name):
-    """The folder that `name` means: a folder, or the name of one in models/."""
-    return Path(name) if Path(name).is_dir() else MODELS / name
-
-
-def load_model(name):
-    """The model `name` (a folder, or the name of one in models/): (keras.Model, card).
-
-    A network that was trained with its first stages frozen stores the others alone, and is put
-    together with the one it started from. Raises UserError if either is missing or has changed.
-    """
-    folder = model_folder(name)
-    card = read_card(folder)
-    weights = folder / WEIGHTS
-    if not weights.is_file():
-        raise UserError(f"{weights} is missing: train or fetch the model anew.")
-    if digest(weights) != card["weights_sha256"]:
-        raise UserError(f"{weights} is damaged or not the one its card names: fetch both anew.")
-    model = float32_network(card["image_size"], len(card["class_names"]), card["scaling"])
-    own = model
-    if card.get("frozen"):  # up to that stage it is the network that the training started from
-        start, start_card = load_model(card["start"])
-        if start_card["weights_sha256"] != card["start_sha256"]:
-            raise UserError(
-                f"{folder} goes with other weights than {model_folder(card['start'])} holds now: "
-                "fetch both anew, or train it again."
-            )
-        copy_weights(start, model, but=["predictions"])
-        own = after(model, card["frozen"])
-    try:
-        with warnings.catch_warnings(action="ignore"):  # Keras warns, then raises
-            own.load_weights(weights)
-    except Exception as error:  # h5py and Keras raise many kinds
-        raise UserError(f"{weights} does not fit its card: fetch both anew.") from error
-    return model, card
-
-
-def float32_network(size, classes, scaling):
-    """An untrained ResNet50 in float32; scaling: "imagenet" or "-1..1"."""
-    keras.config.set_dtype_policy("float32")
-    layer = imagenet_scaling() if scaling == "imagenet" else None
-    return ResNet50((size, size, 3), classes, scaling=layer)

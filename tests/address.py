@@ -1,4 +1,4 @@
-"""Writes the repository's address into every badge and set-up cell, and into README.md.
+"""Writes the repository's address into every badge, set-up cell and page that names it.
 
 The address stands in pyproject.toml; all else is copied from there. `make address` takes that of
 the `origin` remote, `make address REPOSITORY=https://github.com/OWNER/NAME` the one named.
@@ -11,10 +11,14 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+FILES = ("pyproject.toml", "README.md", "INSTALL.md", "CONTRIBUTING.md", "CITATION.cff")
 WRITTEN = re.compile(
     r"(colab\.research\.google\.com/github/|git clone https://github\.com/"
-    r'|(?:address|repository) = \\?"https://github\.com/)[\w.-]+/[\w.-]+'
+    r'|(?:address|repository) = \\?"https://github\.com/|repository-code: https://github\.com/)'
+    r"[\w.-]+/[\w.-]+"
 )
+OF_GITHUB = re.compile(r"(https://github\.com/)[\w.-]+/[\w.-]+(?=/(?:actions|issues/new)/)")
+SITE = re.compile(r"https://[\w-]+\.github\.io/[\w.-]+/(?=\))")
 
 
 def address():
@@ -38,9 +42,14 @@ def owner_and_name(remote):
 def write(new, root=ROOT):
     """Puts OWNER/NAME into every file under root that names the address; returns those changed."""
     changed = []
-    for path in [root / "pyproject.toml", root / "README.md", *root.glob("notebooks/*.ipynb")]:
+    owner, name = new.split("/")
+    for path in [*(root / file for file in FILES), *root.glob("notebooks/*.ipynb")]:
         old = path.read_bytes()
-        text = WRITTEN.sub(lambda found: found[1] + new, old.decode()).encode()
+        text = WRITTEN.sub(lambda found: found[1] + new, old.decode())
+        if path.suffix != ".ipynb":  # a notebook may cite others' pages on GitHub
+            text = OF_GITHUB.sub(lambda found: found[1] + new, text)
+            text = SITE.sub(f"https://{owner.lower()}.github.io/{name}/", text)
+        text = text.encode()
         if text != old:
             path.write_bytes(text)
             changed.append(path.name)

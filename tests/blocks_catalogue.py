@@ -11,7 +11,8 @@ import warnings
 import keras
 from keras import layers, ops
 
-from helpers import checks, resnet
+from exercises import checks
+from helpers import resnet
 
 IDENTITY = """
 def block(x, filters, kernel_size=3):

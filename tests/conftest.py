@@ -92,6 +92,6 @@ def folder(tmp_path):
 @pytest.fixture
 def small(monkeypatch):
     """Replaces the network by a small one."""
-    from helpers import training
+    from helpers import resnet
 
-    monkeypatch.setattr(training, "ResNet50", small_network)
+    monkeypatch.setitem(resnet.ARCHITECTURES, "resnet50", small_network)

@@ -1,20 +1,21 @@
-"""The student edition, and marks that bad hand-ins cannot upset and do not earn."""
+"""The student edition, and marks that bad submissions cannot upset and do not earn."""
 
 import copy
 import csv
 import json
+import os
 import re
+import subprocess
 import sys
 
 import blocks_catalogue as catalogue
 import nbformat
 import pytest
-from nbclient import NotebookClient
 from test_checks import jacobian, network
 from test_notebooks import PATHS, code, is_exercise, tags
 
-from helpers import checks, classroom, handin
-from helpers.data import ROOT
+from exercises import checks, classroom, submission
+from helpers.files import ROOT
 
 ONE, FOUR = PATHS[0], PATHS[3]
 NUMBERS = {path.stem: [e["number"] for e in classroom.exercises(path)[0]] for path in PATHS}
@@ -56,43 +57,77 @@ def test_each_check_of_the_student_edition_says_not_done_yet(path, student, caps
     for cell in read(student / "notebooks" / path.name).cells:
         if "exercise" in tags(cell):
             exec(cell.source, {"checks": checks})
-            said = capsys.readouterr().out.splitlines()
+            printed = capsys.readouterr().out.splitlines()
             calls = cell.source.count("checks.")
-            assert [line[:14] for line in said] == ["Not done yet: "] * calls, said
+            assert [line[:14] for line in printed] == ["Not done yet: "] * calls, printed
 
 
-def test_a_student_notebook_runs_to_its_end(student):
-    """One whole notebook, the quickest, in the folder that is handed out and nothing else."""
-    notebook = read(student / "notebooks" / PATHS[1].name)
-    where = {"metadata": {"path": str(student / "notebooks")}}
-    check = "import helpers\nprint(helpers.__file__)"
-    notebook.cells.append(nbformat.v4.new_code_cell(check))
-    NotebookClient(notebook, timeout=300, resources=where).execute()
-    *cells, last = code(notebook.cells)
-    assert last.outputs[0].text.startswith(str(student))
-    for cell in cells:
-        said = "".join(output.get("text", "") for output in cell.outputs)
-        assert said.count("Not done yet: ") == cell.source.count("checks.") * is_exercise(cell)
-        assert "Wrong: " not in said and "Right: " not in said
+START = """
+import nbformat, pathlib, re, sys
+sys.path.append(str(pathlib.Path.cwd().parent))
+from exercises import classroom
+try:
+    classroom.main(["mark", "nowhere"])
+except SystemExit:
+    pass
+import exercises.checks
+for path in sorted(pathlib.Path().glob("*.ipynb")):
+    space = {}
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code" and re.search("(?m)^(import|from) ", cell.source):
+            exec(cell.source, space)
+    print(path.name)
+import helpers
+print(exercises.__file__)
+print(helpers.__file__)
+"""
+
+
+def test_every_student_notebook_starts_in_the_folder_that_is_handed_out(student):
+    """Its set-up and its imports, in one process that knows no other copy of the project."""
+    elsewhere = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run = subprocess.run(
+        [sys.executable, "-c", START],
+        cwd=student / "notebooks",
+        env=elsewhere | {"MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    logged = re.search(r"(?m)^[IWE]\d{4} |: [IWE] tensorflow", run.stderr)
+    assert not logged, "TensorFlow's log lines are shown"
+    assert run.stderr.startswith("classroom: There is no folder nowhere")
+    *lines, our_exercises, our_helpers = run.stdout.splitlines()
+    assert [line for line in lines if line.endswith(".ipynb")] == [path.name for path in PATHS]
+    assert our_exercises == str(student / "exercises" / "__init__.py")
+    assert our_helpers == str(student / "helpers" / "__init__.py")
+
+
+def test_the_student_edition_holds_no_answers(student):
+    """Neither the teacher's sheet nor a solution is handed out."""
+    assert not list(student.rglob("TEACHING.md"))
+    for path in student.rglob("*.ipynb"):
+        assert "@title Solution" not in path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_with_the_solutions_put_back_each_check_passes(path, monkeypatch):
-    """Each solution, run after just those cells that its names come from, as a hand-in's is."""
+    """Each solution, run after just those cells that its names come from, as a submission's is."""
     monkeypatch.chdir(ROOT)
     asked, given = classroom.exercises(path)
     solutions = [cell.source for cell in read(path).cells if "solution" in tags(cell)]
     for place, (exercise, _) in enumerate(zip(asked, solutions, strict=True)):
-        answers = handin.values(exercise | {"cell": place}, given, solutions)
-        verdicts = [j(answer) for j, answer in zip(exercise["judges"], answers, strict=True)]
+        answers = submission.values(exercise | {"cell": place}, given, solutions)
+        pairs = zip(exercise["judges"], answers, strict=True)
+        verdicts = [judge(answer) for judge, answer in pairs]
         assert {status for status, _ in verdicts} == {"right"}, (exercise["number"], verdicts)
 
 
 # ---------------------------------------------------------------- marks
 
 
-def hand_in(path, answers, change=None):
-    """A hand-in made from a notebook of the series: its text.
+def submitted(path, answers, change=None):
+    """A submission made from a notebook of the series: its text.
 
     answers: {exercise number: what stands in its cell, in place of all above the check's call}
     """
@@ -122,15 +157,15 @@ def my_identity_block(x, filters, kernel_size=3):
         pass
 """
 FAKE_CHECKS = """
-import helpers, numpy as np
-import helpers.checks.blocks as blocks
-from helpers import checks
+import exercises, numpy as np
+import exercises.checks.blocks as blocks
+from exercises import checks
 blocks.same = blocks.agrees = lambda *a, **k: True
 blocks.find_mistake = lambda *a, **k: None
 np.allclose = lambda *a, **k: True
 layers.Activation.call = lambda self, x: x
 checks.identity_block.verdict = lambda *a, **k: ("right", "")
-checks.identity_block = helpers.checks.identity_block = lambda *a: print("Right: of course")
+checks.identity_block = exercises.checks.identity_block = lambda *a: print("Right: of course")
 """
 FAKE_LATE = """
 def my_zero_last_gamma(block):
@@ -194,32 +229,35 @@ def with_solutions(notebook):
     notebook.cells = read(ONE).cells
 
 
+NO_MEMORY = "The cell stopped with MemoryError" if sys.platform.startswith("linux") else ""
 STOPPED = "The answer was stopped: it took more than"
 ENDED = "The answer ended its process"
 RIGHT = {6: ("right", "")}
-HANGING = {  # hand-ins of notebook 01: (text, {exercise: (verdict, start of the sentence)})
+HANGING = {  # submissions of notebook 01: (text, {exercise: (verdict, start of the sentence)})
     "hangs": (
-        hand_in(ONE, {2: "while True:\n    pass", 6: COUNT}),
+        submitted(ONE, {2: "while True:\n    pass", 6: COUNT}),
         {2: ("wrong", STOPPED)} | RIGHT,
     ),
-    "hangs in a function": (hand_in(ONE, {3: FOREVER, 6: COUNT}), {3: ("wrong", STOPPED)} | RIGHT),
+    "hangs in a function": (
+        submitted(ONE, {3: FOREVER, 6: COUNT}),
+        {3: ("wrong", STOPPED)} | RIGHT,
+    ),
 }
 BAD = {
     "exits": (
-        hand_in(ONE, {1: "import sys\nsys.exit(0)", 2: "import os\nos._exit(0)", 6: COUNT}),
+        submitted(ONE, {1: "import sys\nsys.exit(0)", 2: "import os\nos._exit(0)", 6: COUNT}),
         {1: ("wrong", "The cell stopped with SystemExit: 0"), 2: ("wrong", ENDED)} | RIGHT,
     ),
     "takes all memory": (
-        hand_in(ONE, {2: "my_gradient = bytearray(6 * 2**30)", 6: COUNT}),
-        {2: ("wrong", "The cell stopped with MemoryError" * sys.platform.startswith("linux"))}
-        | RIGHT,
+        submitted(ONE, {2: "my_gradient = bytearray(6 * 2**30)", 6: COUNT}),
+        {2: ("wrong", NO_MEMORY)} | RIGHT,
     ),
     "crashes": (
-        hand_in(ONE, {2: "import ctypes\nctypes.string_at(0)", 6: COUNT}),
+        submitted(ONE, {2: "import ctypes\nctypes.string_at(0)", 6: COUNT}),
         {2: ("wrong", ENDED)} | RIGHT,
     ),
     "deletes variables": (
-        hand_in(
+        submitted(
             ONE,
             {
                 1: 'my_answer = "c"\ndel checks',
@@ -234,7 +272,7 @@ BAD = {
         },
     ),
     "redefines print": (
-        hand_in(
+        submitted(
             ONE,
             {
                 1: 'import builtins\nmy_answer = "a"\nprint = builtins.print = exit = None',
@@ -244,19 +282,19 @@ BAD = {
         {1: ("wrong", "A network that overfits has a low training error.")} | RIGHT,
     ),
     "says right": (
-        hand_in(ONE, {1: SAYS_RIGHT, 6: COUNT}),
+        submitted(ONE, {1: SAYS_RIGHT, 6: COUNT}),
         {1: ("wrong", "The answer wrote where only the marking may")} | RIGHT,
     ),
     "forks": (
-        hand_in(ONE, {1: 'import os\nos.fork()\nmy_answer = "c"', 2: "my_gradient = 1"}),
+        submitted(ONE, {1: 'import os\nos.fork()\nmy_answer = "c"', 2: "my_gradient = 1"}),
         {1: ("right", ""), 2: ("wrong", "")},
     ),
     "always equal": (
-        hand_in(ONE, {1: ALWAYS_EQUAL}),
+        submitted(ONE, {1: ALWAYS_EQUAL}),
         {1: ("wrong", "Choose one of a, b, c. Received: 'z'")},
     ),
     "changes the checks": (
-        hand_in(ONE, {3: FAKE_CHECKS + NO_LAST_RELU, 4: FAKE_LATE, 6: COUNT}),
+        submitted(ONE, {3: FAKE_CHECKS + NO_LAST_RELU, 4: FAKE_LATE, 6: COUNT}),
         {
             3: ("wrong", "There is no ReLU after the addition"),
             4: ("wrong", "While it is checked, the answer replaces numpy.array_equal."),
@@ -264,28 +302,28 @@ BAD = {
         | RIGHT,
     ),
     "no Python": (
-        hand_in(ONE, {2: "my_gradient = = 1", 6: "(" * 10_000}),
+        submitted(ONE, {2: "my_gradient = = 1", 6: "(" * 10_000}),
         {
             2: ("wrong", "The cell stopped with SyntaxError: invalid syntax (line 1: my_gra"),
             6: ("wrong", "The cell stopped with"),
         },
     ),
     "other cells changed": (
-        hand_in(ONE, {3: BLOCK, 6: COUNT}, spoiled),
+        submitted(ONE, {3: BLOCK, 6: COUNT}, spoiled),
         {3: ("right", "")} | RIGHT,
     ),
     "cells deleted": (
-        hand_in(ONE, {6: COUNT}, without(["ex2", "ex2-stub", "setup", "imports", "checks"])),
+        submitted(ONE, {6: COUNT}, without(["ex2", "ex2-stub", "setup", "imports", "checks"])),
         {2: ("not done", "This exercise's cell is missing.")} | RIGHT,
     ),
-    "cells of their own": (hand_in(ONE, {6: COUNT}, own_cell), {2: ("right", "")} | RIGHT),
-    "from Colab": (hand_in(ONE, {2: "my_gradient = 1.1**10"}, as_colab), {2: ("right", "")}),
-    "solutions still there": (hand_in(ONE, {}, with_solutions), {}),
+    "cells of their own": (submitted(ONE, {6: COUNT}, own_cell), {2: ("right", "")} | RIGHT),
+    "from Colab": (submitted(ONE, {2: "my_gradient = 1.1**10"}, as_colab), {2: ("right", "")}),
+    "solutions still there": (submitted(ONE, {}, with_solutions), {}),
     "=1+[bold]1": (
-        hand_in(ONE, {2: 'raise ValueError("[/] \\x1b[2J\\ud800\\n[red]")'}),
+        submitted(ONE, {2: 'raise ValueError("[/] \\x1b[2J\\ud800\\n[red]")'}),
         {2: ("wrong", "The cell stopped with ValueError: [/] [2J [red] (line 1: raise")},
     ),
-    "half a file": (hand_in(ONE, {6: COUNT})[:5000], "This file is not a whole notebook (JSON"),
+    "half a file": (submitted(ONE, {6: COUNT})[:5000], "This file is not a whole notebook (JSON"),
     "a list": ('[{"cells": []}]', "This file is not a whole notebook (TypeError"),
     "deep": ("[" * 100_000, "This file is not a"),
     "a picture": ("\x89PNG\r\n\x1a\n\0", "This file is not a whole notebook ("),
@@ -299,7 +337,7 @@ def write(folder, made):
 
 
 def compare(table, made):
-    """Each hand-in has the rows that are expected, one an exercise, and no others."""
+    """Each submission has the rows that are expected, one an exercise, and no others."""
     assert {row["student"].lstrip("'") for row in table} == set(made)
     for name, (_, expected) in made.items():
         rows = {row["exercise"]: row for row in table if row["student"].lstrip("'") == name}
@@ -316,12 +354,12 @@ def compare(table, made):
             assert row["sentence"].startswith(start), (name, row)
 
 
-def test_a_hand_in_that_hangs_costs_only_itself(tmp_path):
+def test_a_submission_that_hangs_costs_only_itself(tmp_path):
     write(tmp_path, HANGING)
     compare(classroom.mark(tmp_path, seconds=2), HANGING)
 
 
-def test_bad_hand_ins_cost_only_themselves_and_earn_nothing(tmp_path, capsys, monkeypatch):
+def test_bad_submissions_cost_only_themselves_and_earn_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     write(tmp_path / "in", BAD)
     file = tmp_path / "made" / "marks.csv"
@@ -335,10 +373,10 @@ def test_bad_hand_ins_cost_only_themselves_and_earn_nothing(tmp_path, capsys, mo
     assert "{} right, {} wrong, {} not done.".format(*counts) in screen
 
 
-def test_a_hand_in_cannot_change_the_question(tmp_path):
+def test_a_submission_cannot_change_the_question(tmp_path):
     """What a check is told besides the answer comes from the notebook of the series."""
     no_validation = "my_steps = 94\nchecks.steps_per_epoch(my_steps, validation=0)"
-    text = hand_in(FOUR, {})
+    text = submitted(FOUR, {})
     notebook = json.loads(text)
     for cell in notebook["cells"]:
         if cell["id"] == "ex1-stub":
@@ -364,7 +402,7 @@ def test_students_are_told_by_folder_or_file_name(tmp_path):
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found, left_out = classroom.hand_ins(tmp_path, [path.stem for path in PATHS])
+    found, left_out = classroom.submissions(tmp_path, [path.stem for path in PATHS])
     assert [(student, notebook[:2]) for student, notebook, _ in found] == [
         ("(no name)", "01"),
         ("Ada Lovelace", "01"),
@@ -381,9 +419,9 @@ def test_bad_commands_are_refused_in_one_line(arguments, tmp_path, monkeypatch, 
     (tmp_path / "empty").mkdir()
     with pytest.raises(SystemExit) as stop:
         classroom.main(["mark", *arguments])
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert stop.value.code == 2
-    assert said.startswith("classroom: ") and said.count("\n") == 1, said
+    assert printed.startswith("classroom: ") and printed.count("\n") == 1, printed
 
 
 # ---------------------------------------------------------------- the teacher's sheet
@@ -402,13 +440,13 @@ FUNCTIONS = {  # wrong answers that the sheet describes in words
 }
 
 
-def said_about(exercise, answer):
+def verdict_on(exercise, answer):
     """(status, sentence) of an answer as it stands in the sheet."""
     code = re.fullmatch("`([^`]+)`", answer)
     return exercise["judges"][0](eval(code[1]) if code else FUNCTIONS[answer])
 
 
-SHEET = (ROOT / "notebooks" / "TEACHING.md").read_text(encoding="utf-8")
+SHEET = (ROOT / "exercises" / "TEACHING.md").read_text(encoding="utf-8")
 SECTIONS = re.findall(r"(?ms)^## (\d\d) .*?(?=^## |\Z)", SHEET)
 
 
@@ -420,7 +458,7 @@ def test_the_sheet_quotes_the_checks(number):
     rows = re.findall(r"(?m)^\| (\d+) \| (.+) \| (.+) \|$", section)
     assert len(rows) == 5
     for exercise, answer, sentence in rows:
-        assert said_about(asked[int(exercise) - 1], answer) == ("wrong", sentence)
+        assert verdict_on(asked[int(exercise) - 1], answer) == ("wrong", sentence)
     assert f", {minutes(path)} minutes" in section.splitlines()[0]
     assert "**Goals.**" in section
     assert section.partition("**Discuss.**")[2].count("?*") == 2

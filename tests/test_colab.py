@@ -13,18 +13,18 @@ import sys
 import nbformat
 import pytest
 import tensorflow as tf
-from address import address, owner_and_name, write
+from address import FILES, address, owner_and_name, write
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 from test_notebooks import PATHS, ROOT, code, read, tags
 
 import helpers
-from helpers import start
+from helpers import setup
 
 WHOLE = "COLAB_CHECK" in os.environ
 CELL = read(PATHS[0]).cells[1].source
 STAND_IN = 'import sys, types\nsys.modules["google.colab"] = types.ModuleType("google.colab")\n'
-TINY = {"helpers/__init__.py": "", "helpers/start.py": "def start():\n    print('started')\n"}
+TINY = {"helpers/__init__.py": "", "helpers/setup.py": "def start():\n    print('started')\n"}
 
 
 def publish(tree, repository, *paths):
@@ -40,7 +40,7 @@ def publish(tree, repository, *paths):
 @pytest.fixture(scope="session")
 def project(tmp_path_factory):
     """The project: whole, or as much of it as the set-up and import cells need."""
-    paths = ["."] if WHOLE else ["helpers", "train.py"]
+    paths = ["."] if WHOLE else ["exercises", "helpers", "images", "train.py"]
     return publish(ROOT, tmp_path_factory.mktemp("project") / "git", *paths)
 
 
@@ -152,7 +152,7 @@ def test_half_a_project_is_put_aside(tiny, content):
     (content / "resnet50-tutorial/helpers").mkdir()
     cells = run([CELL], content, tiny.as_uri())
     assert text(cells[0]) == "started\n"
-    assert (content / "resnet50-tutorial/helpers/start.py").exists()
+    assert (content / "resnet50-tutorial/helpers/setup.py").exists()
     assert [path.read_text() for path in content.glob("*-old/mine.txt")] == ["kept"]
 
 
@@ -209,8 +209,8 @@ def without(monkeypatch):
     called = []
 
     def pretend(*modules, returncode=0, stderr=""):
-        monkeypatch.setattr(start, "find_spec", lambda name: None if name in modules else name)
-        monkeypatch.setattr(helpers, "import_tensorflow_quietly", lambda: None)
+        monkeypatch.setattr(setup, "find_spec", lambda name: None if name in modules else name)
+        monkeypatch.setattr(setup, "import_tensorflow_quietly", lambda: None)
 
         def pip(command, **how):
             called.append(command)
@@ -225,11 +225,11 @@ def without(monkeypatch):
 def test_colab_gets_what_it_lacks_and_nothing_else(without, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "google.colab", helpers)
     assert without() == []
-    start.start()
-    called = without("sklearn", "rich")
-    start.start()
+    setup.start()
+    called = without("sklearn", "tqdm")
+    setup.start()
     (command,) = called
-    assert command[-2:] == ["rich", "scikit-learn"] and command[2:4] == ["pip", "install"]
+    assert command[-2:] == ["scikit-learn", "tqdm"] and command[2:4] == ["pip", "install"]
     assert not {"--upgrade", "-U", "--force-reinstall"} & set(command)
     assert capsys.readouterr().out.count("Python 3") == 2
 
@@ -241,28 +241,28 @@ def test_a_gpu_is_named_and_the_hint_left_out(monkeypatch, capsys, details, name
     monkeypatch.setitem(sys.modules, "google.colab", helpers)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
-    start.start()
+    setup.start()
     printed = capsys.readouterr().out
     assert printed.endswith(f", {name}\n") and printed.count("\n") == 1
 
 
 def test_float32_products_keep_their_digits():
     tf.config.experimental.enable_tensor_float_32_execution(True)
-    start.start()
+    setup.start()
     assert not tf.config.experimental.tensor_float_32_execution_enabled()
 
 
 def test_pip_that_fails_is_said_in_one_line(without, monkeypatch):
     monkeypatch.setitem(sys.modules, "google.colab", helpers)
-    without("rich", returncode=1, stderr="a\nERROR: No matching distribution")
-    with pytest.raises(helpers.UserError, match=r"rich \(ERROR: No .*Run this cell again"):
-        start.start()
+    without("tqdm", returncode=1, stderr="a\nERROR: No matching distribution")
+    with pytest.raises(helpers.UserError, match=r"tqdm \(ERROR: No .*Run this cell again"):
+        setup.start()
 
 
 def test_elsewhere_missing_packages_are_named_and_nothing_is_installed(without):
     called = without("PIL", "seaborn")
     with pytest.raises(helpers.UserError, match="pillow, seaborn") as stop:
-        start.start()
+        setup.start()
     assert not called
     assert stop.value._render_traceback_() == [str(stop.value)]
 
@@ -272,7 +272,7 @@ def test_helpers_can_be_imported_where_tensorflow_is_missing(tmp_path):
     program = (
         "import sys, importlib.util as util; find = util.find_spec; "
         "util.find_spec = lambda name: None if name == 'tensorflow' else find(name); "
-        "import helpers.start; print('tensorflow' in sys.modules)"
+        "import helpers.setup; print('tensorflow' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr
@@ -281,7 +281,8 @@ def test_helpers_can_be_imported_where_tensorflow_is_missing(tmp_path):
 def test_start_knows_every_package_that_is_imported():
     pins = (ROOT / "requirements.txt").read_text()
     found = set()
-    for path in [*ROOT.glob("helpers/**/*.py"), *ROOT.glob("*.py"), *PATHS]:
+    rooms = [path for room in ("exercises", "helpers") for path in ROOT.glob(f"{room}/**/*.py")]
+    for path in [*rooms, *ROOT.glob("*.py"), *PATHS]:
         source = path.read_text(encoding="utf-8")
         if path in PATHS:
             source = "\n".join(cell.source for cell in code(read(path).cells))
@@ -290,10 +291,10 @@ def test_start_knows_every_package_that_is_imported():
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 found.add(node.module.partition(".")[0])
-    ours = {"helpers", *(path.stem for path in ROOT.glob("*.py"))}
+    ours = {"exercises", "helpers", "images", *(path.stem for path in ROOT.glob("*.py"))}
     jupyter = {"google", "IPython", "nbclient", "nbconvert", "nbformat"}
-    assert found - ours - jupyter - sys.stdlib_module_names <= set(start.NEEDED)
-    assert all(f"\n{package}==" in pins for package in start.NEEDED.values())
+    assert found - ours - jupyter - sys.stdlib_module_names <= set(setup.NEEDED)
+    assert all(f"\n{package}==" in pins for package in setup.NEEDED.values())
 
 
 # --- the address
@@ -309,13 +310,14 @@ def test_the_address_is_the_same_everywhere():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"git clone {address()}\n" in readme
     assert badge.findall(readme)
+    assert f"https://{name.split('/')[0]}.github.io/{name.split('/')[1]}/" in readme
     for named, file in badge.findall(readme):
         assert named == name and (ROOT / file).exists()
 
 
 def test_one_command_writes_the_address_everywhere(tmp_path):
     (tmp_path / "notebooks").mkdir()
-    names = ["pyproject.toml", "README.md", *(f"notebooks/{path.name}" for path in PATHS)]
+    names = [*FILES, *(f"notebooks/{path.name}" for path in PATHS)]
     for name in names:
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     assert len(write("some-one/fork.2", tmp_path)) == len(names)
@@ -323,7 +325,8 @@ def test_one_command_writes_the_address_everywhere(tmp_path):
     for name in names:
         text = (tmp_path / name).read_text(encoding="utf-8")
         assert f"github.com/{old}" not in text and f"github/{old}" not in text
-        assert "/some-one/fork.2" in text
+        assert f"{old.split('/')[0]}.github.io" not in text
+        assert "some-one/fork.2" in text
     assert write(old, tmp_path)
     assert all((tmp_path / name).read_bytes() == (ROOT / name).read_bytes() for name in names)
 

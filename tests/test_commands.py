@@ -17,8 +17,8 @@ from conftest import archive_of, picture, small_network, write_folder
 
 import predict
 import train
-from helpers import UserError, data, start, training
-from helpers.data import ROOT
+from helpers import UserError, files, models, resnet, setup, training
+from helpers.files import ROOT
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def model(tmp_path, small):
     """A folder with a small model of two classes."""
     folder = tmp_path / "model"
     folder.mkdir()
-    training.save_float16(small_network((32, 32, 3), 2), folder / training.WEIGHTS)
+    models.save_float16(small_network((32, 32, 3), 2), folder / models.WEIGHTS)
     card = {"class_names": ["blue", "green"], "image_size": 32, "scaling": "-1..1"}
-    training.save_card(folder, card)
+    models.save_card(folder, card)
     return folder
 
 
@@ -91,13 +91,13 @@ def jpeg(path, cut=None):
 
 
 def cut_weights(model):
-    path = model / training.WEIGHTS
+    path = model / models.WEIGHTS
     path.write_bytes(path.read_bytes()[:900])
 
 
 def other_classes(model):
-    card = json.loads((model / training.CARD).read_text())
-    (model / training.CARD).write_text(json.dumps(card | {"class_names": ["a", "b", "c"]}))
+    card = json.loads((model / models.CARD).read_text())
+    (model / models.CARD).write_text(json.dumps(card | {"class_names": ["a", "b", "c"]}))
 
 
 # name: (what is done first with the picture's path and the model's folder, flags, message)
@@ -111,7 +111,7 @@ BAD_FOR_PREDICT = {
     "corrupt card": (lambda p, m: (m / "card.json").write_text("{"), [], "is damaged"),
     "corrupt weights": (lambda p, m: cut_weights(m), [], "is damaged or not the one"),
     "weights that do not fit the card": (lambda p, m: other_classes(m), [], "does not fit"),
-    "missing weights": (lambda p, m: (m / training.WEIGHTS).unlink(), [], "is missing"),
+    "missing weights": (lambda p, m: (m / models.WEIGHTS).unlink(), [], "is missing"),
     "--top 0": (lambda p, m: jpeg(p), ["--top", "0"], "must be 1 or more"),
     "--top many": (lambda p, m: jpeg(p), ["--top", "many"], "invalid int value"),
     "unknown flag": (lambda p, m: jpeg(p), ["--colour"], "unrecognized arguments"),
@@ -155,14 +155,14 @@ BAD_FOR_TRAIN = {
     "--learning-rate -1": (None, ["--learning-rate=-1"], "not a number of 0 or more"),
     "--label-smoothing 2": (None, ["--label-smoothing", "2"], "must be below 1"),
     "--cutmix 2": (None, ["--cutmix", "2"], "must be 1 or less"),
-    "--smallest-crop 2": (None, ["--smallest-crop", "2"], "must be 1 or less"),
+    "--min-crop-scale 2": (None, ["--min-crop-scale", "2"], "must be 1 or less"),
     "--precision half": (None, ["--precision", "half"], "invalid choice"),
     "unknown flag": (None, ["--gpu"], "unrecognized arguments"),
     "unknown data": (None, ["--data", "imagenet"], "no such folder"),
     "one class": (one_class, [], "two or more are needed"),
     "a class of no pictures": (only_text, [], "no picture that can be read"),
     "too few pictures": (None, ["--per-class", "6"], "Class 'blue' has 6 pictures, too few"),
-    "all for validation": (None, ["--per-class", "3", "--validation", "3"], "too few"),
+    "all for validation": (None, ["--per-class", "3", "--val-per-class", "3"], "too few"),
 }
 
 
@@ -173,7 +173,7 @@ def test_bad_input_of_train(capsys, small, folder, tmp_path, case):
         prepare(folder)
     arguments = ["--data", folder, "--out", tmp_path / "out", *FLAGS, *flags]
     assert message in refused(capsys, train.main, arguments)
-    assert not (tmp_path / "out" / training.CARD).exists()
+    assert not (tmp_path / "out" / models.CARD).exists()
 
 
 def test_an_empty_data_folder(capsys, tmp_path):
@@ -197,10 +197,10 @@ def test_no_network(capsys, tmp_path, monkeypatch):
 
 
 def test_no_imagenet_weights(capsys, small, folder, tmp_path, monkeypatch):
-    def unreachable(input_shape, classes):
+    def unreachable(**options):
         raise Exception("URL fetch failure\non somewhere")  # as keras.utils.get_file raises
 
-    monkeypatch.setattr(training, "imagenet_resnet50", unreachable)
+    monkeypatch.setattr(resnet.keras.applications, "ResNet50", unreachable)
     arguments = ["--data", folder, "--out", tmp_path / "out", *FLAGS, "--imagenet"]
     assert "leave out --imagenet" in refused(capsys, train.main, arguments)
 
@@ -214,7 +214,7 @@ def test_a_file_that_is_not_caltech101(capsys, tmp_path):
 
 def test_an_archive_that_leads_outside(capsys, tmp_path, monkeypatch):
     archive = archive_of(tmp_path / "caltech-101.zip", {"../outside.txt": b"x"})
-    monkeypatch.setenv("CALTECH101_SHA256", training.digest(archive))
+    monkeypatch.setenv("CALTECH101_SHA256", files.sha256(archive))
     arguments = ["--data-dir", tmp_path, "--out", tmp_path / "out"]
     assert "not safe to extract" in refused(capsys, train.main, arguments)
     assert not (tmp_path.parent / "outside.txt").exists()
@@ -229,14 +229,14 @@ def test_a_full_disk_loses_nothing(capsys, small, folder, tmp_path, monkeypatch,
         if len(writes) >= when:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(data.os, "fsync", fsync)
+    monkeypatch.setattr(files.os, "fsync", fsync)
     arguments = ["--data", folder, "--out", tmp_path / "out", *FLAGS]
     assert "No space left on device" in refused(capsys, train.main, arguments)
     assert not list((tmp_path / "out").glob("part-*"))
     monkeypatch.undo()
-    monkeypatch.setattr(training, "ResNet50", small_network)
+    monkeypatch.setitem(resnet.ARCHITECTURES, "resnet50", small_network)
     train.main([str(argument) for argument in arguments])  # with room again, it goes on
-    assert (tmp_path / "out" / training.CARD).exists()
+    assert (tmp_path / "out" / models.CARD).exists()
     assert ("Going on after epoch 1" in capsys.readouterr().out) == (when == 3)
 
 
@@ -244,8 +244,8 @@ def test_a_corrupt_checkpoint(capsys, small, folder, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / training.CHECKPOINT).write_bytes(b"half a file")
     arguments = ["--data", folder, "--out", tmp_path / "out", *FLAGS]
-    assert "--restart" in refused(capsys, train.main, arguments)
-    train.main([str(argument) for argument in [*arguments, "--restart"]])
+    assert "--overwrite" in refused(capsys, train.main, arguments)
+    train.main([str(argument) for argument in [*arguments, "--overwrite"]])
 
 
 def test_skipped_files_are_counted_and_named_and_streaming_works(capsys, small, folder, tmp_path):
@@ -290,24 +290,25 @@ def test_missing_packages_are_named_in_one_line(command):
 def test_a_python_that_does_not_fit_is_told_so(version, monkeypatch):
     numbers = (*map(int, version.split(".")), "final", 0)
     other = SimpleNamespace(version_info=numbers, executable="/usr/bin/python3")
-    monkeypatch.setattr(start, "sys", other)
+    monkeypatch.setattr(setup, "sys", other)
     told = f"Python 3.11.4 to 3.13 is needed; /usr/bin/python3 is {version}."
     with pytest.raises(UserError, match=re.escape(told)):
-        start.check()
+        setup.check()
 
 
 @pytest.mark.parametrize(
     ("system", "python"), [("nt", r".venv\Scripts\python"), ("posix", ".venv/bin/python")]
 )
 def test_missing_packages_lead_to_the_python_of_this_system(system, python, monkeypatch):
-    monkeypatch.setattr(start, "missing_packages", lambda: ["keras"])
-    monkeypatch.setattr(start, "os", SimpleNamespace(name=system))
+    monkeypatch.setattr(setup, "missing_packages", lambda: ["keras"])
+    monkeypatch.setattr(setup, "os", SimpleNamespace(name=system))
     with pytest.raises(UserError, match=re.escape(f"Then start {python} in place of python")):
-        start.check()
+        setup.check()
 
 
 @pytest.mark.parametrize(
-    "name", ["train.py", "predict.py", "helpers/__init__.py", "helpers/start.py"]
+    "name",
+    ["train.py", "predict.py", "helpers/__init__.py", "helpers/setup.py", "helpers/recipe.py"],
 )
 def test_an_old_python_can_read_what_tells_it_so(name):
     ast.parse((ROOT / name).read_text(encoding="utf-8"), feature_version=(3, 8))
@@ -325,15 +326,14 @@ def test_environment_and_requirements_agree():
 
 
 def test_the_recipes_name_flags_that_exist():
-    for name in train.RECIPES:
-        args = train.parse_arguments(["--data", name])
-        for flag, value in train.RECIPES[name].items():
-            assert getattr(args, flag) == value
+    for name, recipe in train.RECIPES.items():
+        assert train.parse_arguments(["--data", name])[1] == recipe
 
 
 def test_per_class_defaults_follow_the_data(tmp_path):
-    assert train.parse_arguments([]).per_class == 30
-    assert train.parse_arguments(["--data", str(write_folder(tmp_path / "x"))]).per_class is None
+    assert train.parse_arguments([])[1].per_class == 30
+    mine = ["--data", str(write_folder(tmp_path / "x"))]
+    assert train.parse_arguments(mine)[1].per_class is None
 
 
 # --- make: the first minutes
@@ -417,15 +417,3 @@ def test_a_linked_environment_is_not_emptied(make, tmp_path):
     code, lines, calls = make("run", f"PYTHON={tmp_path / 'bin/python3.12'}")
     assert code == 2 and len(lines) == 1 and "rm .venv" in lines[0]
     assert not any("venv --clear" in call for call in calls)
-
-
-def test_the_readme_names_files_that_exist_and_describes_its_pictures():
-    text = (ROOT / "README.md").read_text()
-    links = re.findall(r"(!?)\[([^\]]*)\]\(([^)#]+)\)", text)
-    local = [(bang, words, target) for bang, words, target in links if "://" not in target]
-    assert len(local) > 8
-    for bang, words, target in local:
-        assert (ROOT / target).exists(), target
-        assert not bang or len(words) > 30, f"{target} needs a description"
-    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
-        assert f"notebooks/{notebook.name}" in text

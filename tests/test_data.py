@@ -10,7 +10,8 @@ import pytest
 from conftest import archive_of, picture, serving, write_folder
 from PIL import Image
 
-from helpers import UserError, data
+from helpers import UserError, batches, data, download, splits, synthetic
+from helpers.recipe import Recipe
 
 # --- fetching
 
@@ -30,9 +31,9 @@ def server(tmp_path, monkeypatch):
 
 
 def test_downloads_and_extracts_once(server, tmp_path):
-    found = data.caltech101(tmp_path / "data")
+    found = download.caltech101(tmp_path / "data")
     assert sorted(child.name for child in found.iterdir()) == ["accordion", "anchor"]
-    assert data.caltech101(tmp_path / "data") == found
+    assert download.caltech101(tmp_path / "data") == found
     assert server.requests == 1
     assert not list((tmp_path / "data").glob("*.part"))
 
@@ -40,10 +41,10 @@ def test_downloads_and_extracts_once(server, tmp_path):
 def test_a_download_cut_short_is_not_taken_for_whole(server, tmp_path):
     server.cut = 100
     with pytest.raises(UserError, match="By hand: get"):
-        data.caltech101(tmp_path / "data")
+        download.caltech101(tmp_path / "data")
     assert not (tmp_path / "data" / "caltech-101.zip").exists()
     server.cut = None
-    assert data.caltech101(tmp_path / "data").is_dir()
+    assert download.caltech101(tmp_path / "data").is_dir()
     assert server.requests == 2
 
 
@@ -51,7 +52,7 @@ def test_left_overs_of_a_killed_start_are_not_taken_for_whole(server, tmp_path):
     folder = tmp_path / "data"
     (folder / "caltech-101.part" / "101_ObjectCategories" / "accordion").mkdir(parents=True)
     (folder / "caltech-101.zip.part").write_bytes(b"half a download")
-    found = data.caltech101(folder)
+    found = download.caltech101(folder)
     assert (found / "anchor" / "image_0001.jpg").exists()
     assert not list(folder.glob("*.part"))
 
@@ -61,7 +62,7 @@ def test_a_wrong_checksum_is_refused_and_a_file_put_there_by_hand_is_kept(server
     folder.mkdir()
     (folder / "caltech-101.zip").write_bytes(b"something else")
     with pytest.raises(UserError, match="is not the official"):
-        data.caltech101(folder)
+        download.caltech101(folder)
     assert (folder / "caltech-101.zip").read_bytes() == b"something else"
     assert server.requests == 0
 
@@ -69,22 +70,22 @@ def test_a_wrong_checksum_is_refused_and_a_file_put_there_by_hand_is_kept(server
 def test_a_download_of_something_else_is_refused_and_removed(server, tmp_path, monkeypatch):
     monkeypatch.setenv("CALTECH101_SHA256", "0" * 64)
     with pytest.raises(UserError, match="is not the official"):
-        data.caltech101(tmp_path / "data")
+        download.caltech101(tmp_path / "data")
     assert list((tmp_path / "data").iterdir()) == []
 
 
 def test_the_official_file_must_also_have_the_official_size(tmp_path, monkeypatch):
     content = b"x"
-    monkeypatch.setattr(data, "CALTECH101_SHA256", hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(download, "CALTECH101_SHA256", hashlib.sha256(content).hexdigest())
     (tmp_path / "caltech-101.zip").write_bytes(content)
     with pytest.raises(UserError, match="1 bytes"):
-        data.check_archive(tmp_path / "caltech-101.zip")
+        download.check_archive(tmp_path / "caltech-101.zip")
 
 
 def test_no_network_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("CALTECH101_URL", "http://127.0.0.1:1/caltech-101.zip")
     with pytest.raises(UserError) as error:
-        data.caltech101(tmp_path)
+        download.caltech101(tmp_path)
     assert str(tmp_path / "caltech-101.zip") in str(error.value)
     assert "--data sample" in str(error.value) and "\n" not in str(error.value)
 
@@ -93,11 +94,11 @@ def test_no_network_says_what_to_do(tmp_path, monkeypatch):
 def test_an_archive_that_leads_outside_is_not_extracted(tmp_path, name):
     archive = archive_of(tmp_path / "bad.zip", {"101_ObjectCategories/a.jpg": b"", name: b"x"})
     if name.startswith("/"):  # the filter makes such a path relative, which is safe too
-        data.extract(archive, tmp_path / "out", data.unpack_tar)
+        download.extract(archive, tmp_path / "out", download.unpack_tar)
         assert not Path(name).exists()
         return
     with pytest.raises(UserError, match="not safe"):
-        data.extract(archive, tmp_path / "out", data.unpack_tar)
+        download.extract(archive, tmp_path / "out", download.unpack_tar)
     assert not (tmp_path / "outside.txt").exists()
     assert sorted(child.name for child in tmp_path.iterdir()) == ["bad.zip"]
 
@@ -105,20 +106,20 @@ def test_an_archive_that_leads_outside_is_not_extracted(tmp_path, name):
 def test_a_broken_archive_leaves_nothing_behind(tmp_path):
     archive = archive_of(tmp_path / "bad.zip", {"a.jpg": b"x" * 1000}, inner="other.tar.gz")
     with pytest.raises(UserError, match=r"holds no 101_ObjectCategories\.tar\.gz"):
-        data.extract(archive, tmp_path / "out", data.unpack_tar)
+        download.extract(archive, tmp_path / "out", download.unpack_tar)
     archive.write_bytes(b"no zip")
     with pytest.raises(UserError, match="could not be extracted"):
-        data.extract(archive, tmp_path / "out", data.unpack_tar)
+        download.extract(archive, tmp_path / "out", download.unpack_tar)
     assert [child.name for child in tmp_path.iterdir()] == ["bad.zip"]
 
 
 def test_the_data_folder_is_the_argument_then_the_variable(tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET50_DATA", str(tmp_path / "variable"))
-    assert data.data_folder() == tmp_path / "variable"
-    assert data.data_folder(tmp_path / "argument") == tmp_path / "argument"
+    assert download.data_folder() == tmp_path / "variable"
+    assert download.data_folder(tmp_path / "argument") == tmp_path / "argument"
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="Cannot make the data folder"):
-        data.data_folder(tmp_path / "file" / "below")
+        download.data_folder(tmp_path / "file" / "below")
 
 
 # --- reading
@@ -262,7 +263,7 @@ NAMES = ["a", "b", "c"]
 
 
 def test_the_split_follows_the_protocol():
-    train, validation, test = data.split(LABELS, NAMES, 30, 5)
+    train, validation, test = splits.split(LABELS, NAMES, 30, 5)
     assert np.bincount(LABELS[train]).tolist() == [25, 25, 25]
     assert np.bincount(LABELS[validation]).tolist() == [5, 5, 5]
     assert np.bincount(LABELS[test]).tolist() == [10, 1, 70]
@@ -271,17 +272,17 @@ def test_the_split_follows_the_protocol():
 
 
 def test_the_split_is_repeatable_and_validation_comes_from_training():
-    train, _, test = data.split(LABELS, NAMES, 30, 0, seed=4)
-    again, validation, test_again = data.split(LABELS, NAMES, 30, 5, seed=4)
+    train, _, test = splits.split(LABELS, NAMES, 30, 0, seed=4)
+    again, validation, test_again = splits.split(LABELS, NAMES, 30, 5, seed=4)
     assert (test == test_again).all()
     assert sorted([*again, *validation]) == sorted(train)
-    assert set(data.split(LABELS, NAMES, 30, 0, seed=5)[0]) != set(train)
+    assert set(splits.split(LABELS, NAMES, 30, 0, seed=5)[0]) != set(train)
     # A digest, so that a change of NumPy or of the code that moves pictures is seen.
     assert hashlib.sha256(train.astype("<i8")).hexdigest()[:12] == "4124c9d18412"
 
 
 def test_without_a_count_a_fifth_is_for_the_test():
-    train, _, test = data.split(LABELS, NAMES)
+    train, _, test = splits.split(LABELS, NAMES)
     assert np.bincount(LABELS[train]).tolist() == [32, 24, 80]
     assert np.bincount(LABELS[test]).tolist() == [8, 7, 20]
 
@@ -289,16 +290,16 @@ def test_without_a_count_a_fifth_is_for_the_test():
 @pytest.mark.parametrize("per_class, validation", [(31, 0), (30, 30), (100, 5)])
 def test_a_class_with_too_few_pictures_is_named(per_class, validation):
     with pytest.raises(UserError, match=r"Class '[ab]' has"):
-        data.split(LABELS, NAMES, per_class, validation)
+        splits.split(LABELS, NAMES, per_class, validation)
 
 
 # --- batches
 
 
-def batches(images, **changes):
+def some_batches(images, first_epoch=0, **changes):
     labels = np.arange(len(images)) % 3
-    options = dict(size=32, batch_size=4, epochs=3, seed=1) | changes
-    dataset, steps = data.training_batches(images, labels, 3, **options)
+    options = dict(image_size=32, batch_size=4, epochs=3, seed=1, cutmix=0.0) | changes
+    dataset, steps = batches.train_batches(images, labels, 3, Recipe(**options), first_epoch)
     return [(x.numpy(), y.numpy()) for x, y in dataset], steps
 
 
@@ -306,7 +307,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (10, 40, 40, 3)).astype("uint
 
 
 def test_batches_have_the_promised_shapes_and_ranges():
-    found, steps = batches(IMAGES)
+    found, steps = some_batches(IMAGES)
     assert steps == 2 and len(found) == 6
     for x, y in found:
         assert x.shape == (4, 32, 32, 3) and x.min() >= 0 and x.max() <= 255
@@ -314,21 +315,20 @@ def test_batches_have_the_promised_shapes_and_ranges():
 
 
 def test_a_later_start_sees_the_very_same_batches():
-    whole, _ = batches(IMAGES)
-    rest, _ = batches(IMAGES, first_epoch=1)
+    whole, _ = some_batches(IMAGES)
+    rest, _ = some_batches(IMAGES, first_epoch=1)
     assert len(rest) == 4
     for (x, y), (x2, y2) in zip(whole[2:], rest, strict=True):
         assert (x == x2).all() and (y == y2).all()
     assert not (whole[0][0] == whole[2][0]).all()
-    assert not (batches(IMAGES, seed=2)[0][0][0] == whole[0][0]).all()
+    assert not (some_batches(IMAGES, seed=2)[0][0][0] == whole[0][0]).all()
 
 
 def test_each_epoch_shows_each_image_once_with_its_own_label():
     # Images of one grey each: the grey survives crops, and tells which image it was.
     flat = np.zeros((12, 40, 40, 3), "uint8") + np.arange(60, 180, 10)[:, None, None, None]
-    dataset, steps = data.training_batches(
-        flat.astype("uint8"), np.arange(12) % 3, 3, size=32, batch_size=4, epochs=1, mixup=0
-    )
+    recipe = Recipe(image_size=32, batch_size=4, epochs=1, mixup=0.0, cutmix=0.0)
+    dataset, steps = batches.train_batches(flat.astype("uint8"), np.arange(12) % 3, 3, recipe)
     assert steps == 3
     seen = [y.numpy().argmax(axis=1) for _, y in dataset]
     assert np.bincount(np.concatenate(seen)).tolist() == [4, 4, 4]
@@ -339,8 +339,8 @@ def test_mixing_mixes_images_and_labels_by_the_same_share(mixing):
     black_and_white = np.zeros((4, 40, 40, 3), "uint8")
     black_and_white[2:] = 200
     labels = np.eye(2, dtype="float32")[[0, 0, 1, 1]]
-    images, mixed = data.augment(black_and_white, labels, (3, 4), 32, **mixing)
-    plain, _ = data.augment(black_and_white, labels, (3, 4), 32, mixup=0)
+    images, mixed = batches.augment(black_and_white, labels, (3, 4), 32, **mixing)
+    plain, _ = batches.augment(black_and_white, labels, (3, 4), 32, mixup=0)
     white = plain.numpy().max(axis=(1, 2, 3))
     expected = mixed.numpy()[:, 0] * np.minimum(white, white[::-1]) + mixed.numpy()[
         :, 1
@@ -353,7 +353,7 @@ def test_cutmix_pastes_a_rectangle_into_its_share_of_the_images():
     images = np.zeros((1000, 20, 20, 3), "uint8")
     images[500:] = 200
     labels = np.eye(2, dtype="float32")[[0] * 500 + [1] * 500]
-    mixed, shares = data.augment(images, labels, (0, 0), 16, mixup=0, cutmix=0.3)
+    mixed, shares = batches.augment(images, labels, (0, 0), 16, mixup=0, cutmix=0.3)
     black = mixed.numpy()[:500, :, :, 0] == 0
     pasted = ~black.all(axis=(1, 2))
     assert 0.2 < pasted.mean() < 0.4
@@ -364,32 +364,30 @@ def test_cutmix_pastes_a_rectangle_into_its_share_of_the_images():
 
 def test_mirroring_happens_to_half_of_the_images():
     ramp = np.tile(np.linspace(0, 255, 40)[None, None, :, None], (200, 40, 1, 3)).astype("uint8")
-    images, _ = data.augment(ramp, np.ones((200, 1), "float32"), (0, 0), 32, mixup=0)
+    images, _ = batches.augment(ramp, np.ones((200, 1), "float32"), (0, 0), 32, mixup=0)
     falling = (images[:, 16, 28, 0] < images[:, 16, 4, 0]).numpy().mean()
     assert 0.35 < falling < 0.65
 
 
 def test_streaming_from_disk_gives_what_the_cache_gives(folder):
     images = data.load_images(folder, 40)
-    cached, _ = batches(images.pixels)
-    streamed, _ = batches(images.paths)
+    cached, _ = some_batches(images.pixels)
+    streamed, _ = some_batches(images.paths)
     for (x, y), (x2, y2) in zip(cached, streamed, strict=True):
         assert (x == x2).all() and (y == y2).all()
 
 
 def test_the_sample_is_read_by_the_same_code(tmp_path, monkeypatch):
-    from helpers import sample
-
-    write = sample.write_sample
-    monkeypatch.setattr(sample, "write_sample", lambda folder: write(folder, per_category=2))
-    found = data.dataset_folder("sample", tmp_path)
+    write = synthetic.write_pictures
+    monkeypatch.setattr(synthetic, "write_pictures", lambda folder: write(folder, per_category=2))
+    found = download.dataset_folder("sample", tmp_path)
     images = data.load_images(found, 32)
-    assert images.class_names == list(sample.SAMPLE_CATEGORIES) and len(images.paths) == 16
+    assert images.class_names == list(synthetic.CATEGORIES) and len(images.paths) == 16
 
 
 def test_unknown_data_is_one_line():
     with pytest.raises(UserError, match="no such folder"):
-        data.dataset_folder("nowhere/at/all")
+        download.dataset_folder("nowhere/at/all")
 
 
 # --- the real archive, where there is one
@@ -401,8 +399,8 @@ def test_the_real_caltech101(tmp_path, monkeypatch):
     (tmp_path / "caltech-101.zip").symlink_to(archive.resolve())
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     monkeypatch.setenv("CALTECH101_SHA256", digest)
-    images = data.load_images(data.caltech101(tmp_path), 32, keep=False)
+    images = data.load_images(download.caltech101(tmp_path), 32, keep=False)
     assert len(images.paths) == 8677 and len(images.class_names) == 101
     assert images.skipped == []
-    train, validation, test = data.split(images.labels, images.class_names, 30, 5)
+    train, validation, test = splits.split(images.labels, images.class_names, 30, 5)
     assert [len(part) for part in (train, validation, test)] == [2525, 505, 5647]

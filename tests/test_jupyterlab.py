@@ -94,7 +94,7 @@ panel.dispose();
 def call(tmp_path_factory):
     """Chromium, showing a JupyterLab that serves a copy of the project."""
     work = tmp_path_factory.mktemp("lab")
-    for name in ("helpers", "notebooks", "models", "images"):
+    for name in ("exercises", "helpers", "notebooks", "models", "images"):
         leave = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "my-*")
         shutil.copytree(ROOT / name, work / "project" / name, ignore=leave)
     server = lab.jupyterlab(work / "project", work / "server")

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from address import address
 
-from helpers.handin import names
+from exercises.submission import names
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -35,7 +35,9 @@ QUOTED = {
         "0.59": "promised",
         "0.71": "right",
     },
-    "06_sign_digits": {"90.7%": "first results, before data.place did all that it does now"},
+    "06_sign_digits": {
+        "90.7%": "first results, before batches.copy_paste did all that it does now"
+    },
 }
 
 

@@ -60,10 +60,14 @@ def largest_differences(ours, library, images):
 
 
 @cache
-def library(size):
+def library(size, architecture="resnet50"):
     """The network of keras.applications with random weights."""
     keras.utils.set_random_seed(0)
-    model = keras.applications.ResNet50(weights=None, input_shape=(size, size, 3), classes=6)
+    networks = {
+        "resnet50": keras.applications.ResNet50,
+        "resnet101": keras.applications.ResNet101,
+    }
+    model = networks[architecture](weights=None, input_shape=(size, size, 3), classes=6)
     randomise(model)
     return model
 
@@ -78,9 +82,10 @@ def test_counts_its_parameters(classes, parameters):
     assert fixed == 53_120
 
 
-def test_has_the_layers_of_keras_applications_in_the_same_order():
-    ours = resnet.ResNet50(classes=6).layers[2:]  # behind the image and its scaling
-    theirs = keras.applications.ResNet50(weights=None, input_shape=(64, 64, 3), classes=6).layers
+@pytest.mark.parametrize("architecture", resnet.ARCHITECTURES)
+def test_has_the_layers_of_keras_applications_in_the_same_order(architecture):
+    ours = resnet.ARCHITECTURES[architecture](classes=6).layers[2:]  # after the image and scaling
+    theirs = library(64, architecture).layers
     assert [layer.name for layer in ours] == [layer.name for layer in theirs[1:]]
     for our, their in zip(ours, theirs[1:], strict=True):
         assert our.output.shape == their.output.shape, our.name
@@ -93,6 +98,12 @@ def test_computes_what_keras_applications_computes(source, size):
     ours = build((size, size, 3), 6)
     resnet.copy_weights(library(size), ours)
     assert max(largest_differences(ours, library(size), random_images(size))) <= 1e-5
+
+
+def test_resnet101_computes_what_keras_applications_computes():
+    ours = resnet.ResNet101((64, 64, 3), 6)
+    resnet.copy_weights(library(64, "resnet101"), ours)
+    assert max(largest_differences(ours, library(64, "resnet101"), random_images(64))) <= 1e-5
 
 
 @pytest.mark.parametrize(
@@ -126,7 +137,9 @@ def test_imagenet_weights_give_the_library_s_features(tmp_path):
     source.get_layer("conv1_conv").set_weights([kernel, bias])
     source.save_weights(tmp_path / "source.weights.h5")
 
-    ours = resnet.imagenet_resnet50((64, 64, 3), 6, weights=str(tmp_path / "source.weights.h5"))
+    ours = resnet.imagenet_network(
+        "resnet50", (64, 64, 3), 6, weights=str(tmp_path / "source.weights.h5")
+    )
     images = random_images(64)
     expected = source(keras.applications.resnet50.preprocess_input(images.copy())).numpy()
     features, _ = features_and_probabilities(ours, images)

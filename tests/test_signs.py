@@ -5,10 +5,10 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import compare_signs
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +18,10 @@ from test_commands import refused, run_predict
 
 import predict
 import train
-from helpers import UserError, data, sample, signs, training
+from experiments import transfer_study
+from experiments.corruptions import CORRUPTIONS, corrupt
+from helpers import UserError, batches, data, download, models, signs, splits, synthetic, training
+from helpers.recipe import Recipe
 
 FIRST = datetime(2017, 12, 12, 11, 0)
 
@@ -71,8 +74,8 @@ PHOTOS = photographed()
 @pytest.fixture
 def wanted(monkeypatch):
     """The stand-in takes the place of the data set."""
-    monkeypatch.setattr(data, "SIGNS_SHA256", digest_of(PHOTOS))
-    monkeypatch.setattr(data, "SIGNS_PHOTOS", len(PHOTOS))
+    monkeypatch.setattr(download, "SIGNS_SHA256", digest_of(PHOTOS))
+    monkeypatch.setattr(download, "SIGNS_PHOTOS", len(PHOTOS))
     monkeypatch.setenv("SIGNS_URL", "http://127.0.0.1:1/signs.zip")  # nobody listens there
 
 
@@ -87,32 +90,32 @@ def server(wanted, monkeypatch):
 def folder(wanted, tmp_path):
     """The extracted stand-in, in a data folder of its own."""
     (tmp_path / "sign-language-digits.zip").write_bytes(zipped(PHOTOS))
-    return data.sign_digits(tmp_path)
+    return download.sign_digits(tmp_path)
 
 
 # --- fetching
 
 
 def test_downloads_and_extracts_once(server, tmp_path):
-    found = data.dataset_folder("signs", tmp_path)
+    found = download.dataset_folder("signs", tmp_path)
     assert {str(f.relative_to(found)): f.read_bytes() for f in found.rglob("*.JPG")} == PHOTOS
-    assert data.sign_digits(tmp_path) == found and server.requests == 1
+    assert download.sign_digits(tmp_path) == found and server.requests == 1
     assert not list(tmp_path.glob("*.part"))
 
 
 def test_what_is_compared_is_the_content_not_the_packing(server, tmp_path):
     server.content = zipped(PHOTOS, "Sign-Language-Digits-Dataset-" + 40 * "a")
-    assert len(list(data.sign_digits(tmp_path).iterdir())) == 10
+    assert len(list(download.sign_digits(tmp_path).iterdir())) == 10
 
 
 def test_a_download_cut_short_says_what_to_do_and_can_be_repeated(server, tmp_path):
     server.cut = 100
     with pytest.raises(UserError, match=r"By hand: get sign-language-digits\.zip from") as error:
-        data.sign_digits(tmp_path)
+        download.sign_digits(tmp_path)
     assert str(tmp_path / "sign-language-digits.zip") in str(error.value)
     assert "\n" not in str(error.value) and list(tmp_path.iterdir()) == []
     server.cut = None
-    assert data.sign_digits(tmp_path).is_dir()
+    assert download.sign_digits(tmp_path).is_dir()
 
 
 @pytest.mark.parametrize("change", ["one byte", "one photo less", "one photo more", "no zip"])
@@ -127,18 +130,18 @@ def test_other_content_is_refused(server, tmp_path, change):
         other["0/IMG_9999.JPG"] = other[name]
     server.content = b"no zip" if change == "no zip" else zipped(other)
     with pytest.raises(UserError, match="is not the sign-language digits' zip"):
-        data.sign_digits(tmp_path)
+        download.sign_digits(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_put_there_by_hand_is_used_or_kept(server, tmp_path):
     (tmp_path / "sign-language-digits.zip").write_bytes(zipped({}))
     with pytest.raises(UserError, match="0 of its 100 photos"):
-        data.sign_digits(tmp_path)
+        download.sign_digits(tmp_path)
     (tmp_path / "sign-language-digits.zip").write_bytes(zipped(PHOTOS))
     (tmp_path / "sign-language-digits.part" / "0").mkdir(parents=True)  # of a killed start
     (tmp_path / "sign-language-digits.part" / "0" / "half.JPG").write_bytes(b"")
-    found = data.sign_digits(tmp_path)
+    found = download.sign_digits(tmp_path)
     assert len(list(found.rglob("*.JPG"))) == len(PHOTOS) and server.requests == 0
 
 
@@ -147,16 +150,16 @@ def test_a_file_put_there_by_hand_is_used_or_kept(server, tmp_path):
 
 def test_sittings_are_parted_by_breaks(folder):
     files = sorted(folder.rglob("*.JPG"), key=lambda file: file.stem)
-    assert signs.sittings(files).tolist() == np.repeat(range(5), 20).tolist()
+    assert signs.sessions(files).tolist() == np.repeat(range(5), 20).tolist()
     shuffled = np.random.default_rng(0).permutation(100)
-    again = signs.sittings([files[row] for row in shuffled])
+    again = signs.sessions([files[row] for row in shuffled])
     assert (again == np.repeat(range(5), 20)[shuffled]).all()
 
 
 def test_a_photo_that_does_not_say_when(tmp_path):
     (tmp_path / "a.jpg").write_bytes(photo(1, 1))
     with pytest.raises(UserError, match=r"a\.jpg: the photo does not say when"):
-        signs.sittings([tmp_path / "a.jpg"])
+        signs.sessions([tmp_path / "a.jpg"])
 
 
 LABELS = np.tile(np.arange(3), 60)
@@ -167,17 +170,17 @@ NAMES = ["a", "b", "c"]
 @pytest.mark.parametrize("validation", [0, 5])
 @pytest.mark.parametrize("seed", range(5))
 def test_no_group_lies_on_both_sides(seed, validation):
-    parts = data.split_groups(LABELS, NAMES, GROUPS, None, validation, seed)
+    parts = splits.split_groups(LABELS, NAMES, GROUPS, None, validation, seed)
     learn, validate, test = (set(GROUPS[part]) for part in parts)
     assert not learn & test and not learn & validate and not validate & test
     assert np.bincount(LABELS[parts[1]], minlength=3).tolist() == [validation] * 3
 
 
 def test_five_seeds_test_each_image_once_and_repeat_themselves():
-    tests = [data.split_groups(LABELS, NAMES, GROUPS, seed=seed)[2] for seed in range(6)]
+    tests = [splits.split_groups(LABELS, NAMES, GROUPS, seed=seed)[2] for seed in range(6)]
     assert sorted(np.concatenate(tests[:5])) == list(range(len(LABELS)))
     assert (tests[0] == tests[5]).all()
-    few = [data.split_groups(LABELS, NAMES, GROUPS, 4, 0, seed)[0] for seed in (0, 0, 5)]
+    few = [splits.split_groups(LABELS, NAMES, GROUPS, 4, 0, seed)[0] for seed in (0, 0, 5)]
     assert (few[0] == few[1]).all() and not (few[0] == few[2]).all()
     assert np.bincount(LABELS[few[0]]).tolist() == [4, 4, 4]
     # A digest, so that a change of scikit-learn or of the code that moves photos is seen.
@@ -186,8 +189,8 @@ def test_five_seeds_test_each_image_once_and_repeat_themselves():
 
 
 def test_too_few_pictures_of_a_class_are_named():
-    with pytest.raises(UserError, match=r"Class 'a' has \d+ pictures where 99 are wanted"):
-        data.split_groups(LABELS, NAMES, GROUPS, 99)
+    with pytest.raises(UserError, match=r"Class 'a' has \d+ pictures where 99 are needed"):
+        splits.split_groups(LABELS, NAMES, GROUPS, 99)
 
 
 # --- hands
@@ -233,7 +236,7 @@ def where(images):
 def test_move_turns_enlarges_and_shifts(degrees, zoom, shift, place):
     zoom = np.broadcast_to(np.array(zoom, "float32"), (1, 2))
     numbers = [np.array([value], "float32") for value in (degrees, shift)]
-    found = where(data.move(dot(30, 20), numbers[0], zoom, numbers[1]))
+    found = where(batches.affine_transform(dot(30, 20), numbers[0], zoom, numbers[1]))
     assert np.allclose(found, place, atol=0.6), found
 
 
@@ -241,14 +244,14 @@ def test_place_changes_every_other_background_and_repeats_itself():
     images = np.full((200, 20, 20, 4), 100, "uint8")
     images[..., 3] = 0  # no hand at all: what is behind shows everywhere
     backgrounds = np.full((3, 20, 20, 3), 250, "uint8")
-    one, same, other = (data.place(images, backgrounds, (1, s)).numpy() for s in (2, 2, 3))
+    one, same, other = (batches.copy_paste(images, backgrounds, (1, s)).numpy() for s in (2, 2, 3))
     assert (one == same).all() and not (one == other).all()
     assert one.shape == (200, 20, 20, 3) and one.min() >= 0 and one.max() <= 255
     replaced = (one.mean(axis=(1, 2, 3)) > 160).mean()
     assert 0.35 < replaced < 0.65
     hands = images.copy()
     hands[..., 3] = 255
-    assert data.place(hands, backgrounds, (1, 2)).numpy().mean() < 140
+    assert batches.copy_paste(hands, backgrounds, (1, 2)).numpy().mean() < 140
 
 
 def test_place_changes_the_contrast_of_the_hand_alone():
@@ -256,11 +259,11 @@ def test_place_changes_the_contrast_of_the_hand_alone():
     images = np.empty((200, 40, 40, 4), "uint8")
     images[..., :3] = rows[:, None, None]
     backgrounds = np.full((1, 40, 40, 3), 100, "uint8")
-    still = dict(degrees=0.0, smallest=1.09, stretch=0.0)
+    still = dict(degrees=0.0, min_scale=1.09, stretch=0.0)
 
     def contrast(mask):
         images[..., 3] = mask
-        placed = data.place(images, backgrounds, (1, 2), **still).numpy().mean(axis=(2, 3))
+        placed = batches.copy_paste(images, backgrounds, (1, 2), **still).numpy().mean(axis=(2, 3))
         change = placed.std(axis=1) / placed.mean(axis=1)
         return change / (rows.std() / rows.mean())
 
@@ -271,14 +274,14 @@ def test_place_changes_the_contrast_of_the_hand_alone():
 
 
 def test_backgrounds_are_drawn_pictures_and_clouds(tmp_path, monkeypatch):
-    write = sample.write_sample
-    monkeypatch.setattr(sample, "write_sample", lambda folder: write(folder, per_category=2))
+    write = synthetic.write_pictures
+    monkeypatch.setattr(synthetic, "write_pictures", lambda folder: write(folder, per_category=2))
     found = signs.backgrounds(40, tmp_path)
     assert found.shape == (32, 40, 40, 3) and found.dtype == "uint8"
-    drawn = data.load_images(data.dataset_folder("sample", tmp_path), 40).pixels
+    drawn = data.load_images(download.dataset_folder("sample", tmp_path), 40).pixels
     assert (found[:16] == drawn).all()
-    clouds = signs.clouds(16, 40)
-    assert (found[16:] == clouds).all() and not (clouds == signs.clouds(16, 40, seed=1)).all()
+    clouds = signs.pink_noise(16, 40)
+    assert (found[16:] == clouds).all() and not (clouds == signs.pink_noise(16, 40, seed=1)).all()
     assert clouds.mean(axis=(1, 2, 3)).std() > 20  # dark ones and bright ones
     # Neighbours are alike, as in photographs: not so in white noise.
     values = clouds.astype(float)
@@ -292,7 +295,7 @@ def test_shifts_do_what_their_names_say():
     wall = np.full((2, 40, 40, 3), 7, "uint8")
 
     def shifted(name):
-        return signs.shift(pixels, masks, wall, **signs.SHIFTS[name])
+        return corrupt(pixels, masks, wall, name)
 
     plain = shifted("as they are")
     assert np.abs(plain - pixels).max() < 1
@@ -301,7 +304,7 @@ def test_shifts_do_what_their_names_say():
     behind = shifted("other background")
     assert np.abs(behind - 7)[masks == 0].mean() < 3
     assert np.abs(behind - plain)[masks == 255].mean() < 3
-    for name, changes in signs.SHIFTS.items():
+    for name, changes in CORRUPTIONS.items():
         pictures = shifted(name)
         assert pictures.shape == pixels.shape and 0 <= pictures.min() <= pictures.max() <= 255
         assert (np.abs(pictures - plain).mean() < 1) == (not changes), name
@@ -325,22 +328,22 @@ FLAGS = ["--image-size", "32", "--epochs", "1", "--batch-size", "8", "--precisio
 @pytest.fixture
 def command(small, folder, tmp_path, monkeypatch):
     """The flags of a small training, with a network of two other classes to start from."""
-    write = sample.write_sample
-    monkeypatch.setattr(sample, "write_sample", lambda folder: write(folder, per_category=1))
+    write = synthetic.write_pictures
+    monkeypatch.setattr(synthetic, "write_pictures", lambda folder: write(folder, per_category=1))
     start = tmp_path / "start"
     start.mkdir()
     network = small_network((32, 32, 3), 2)
     for layer in network.layers:
         layer.set_weights([weights + 0.25 for weights in layer.get_weights()])
-    training.save_float16(network, start / training.WEIGHTS)
+    models.save_float16(network, start / models.WEIGHTS)
     card = {"class_names": ["blue", "green"], "image_size": 32, "scaling": "-1..1"}
-    training.save_card(start, card)
+    models.save_card(start, card)
     common = [
         "--data",
         "signs",
         "--data-dir",
         tmp_path,
-        "--start",
+        "--init-from",
         start,
         "--out",
         tmp_path / "out",
@@ -350,7 +353,10 @@ def command(small, folder, tmp_path, monkeypatch):
 
 def test_trains_on_digits_0_to_5_split_by_sitting_and_predicts(command, tmp_path, capsys):
     train.main(command)
-    assert "6 classes; 48 images to train on, 0 to validate, 12 to test" in capsys.readouterr().out
+    assert (
+        "6 classes; 48 images for training, 0 for validation, 12 for testing"
+        in capsys.readouterr().out
+    )
     split = pd.read_csv(tmp_path / "out" / "split.csv")
     sitting = split["file"].str[-8:-4].astype(int).sub(1000) // 20
     sides = split.assign(sitting=sitting).groupby("part")["sitting"].agg(set)
@@ -359,46 +365,48 @@ def test_trains_on_digits_0_to_5_split_by_sitting_and_predicts(command, tmp_path
     rows = json.loads(run_predict(capsys, photo, "--model", tmp_path / "out", "--json"))
     assert {guess["class"] for guess in rows[0]["predictions"]} < set("012345")
     train.main(command)
-    assert "this very training, finished" in capsys.readouterr().out
+    assert "this very training run, finished" in capsys.readouterr().out
 
 
 def test_ten_digits_by_flag(command, capsys):
-    train.main([*command, "--digits", "10", "--start", "random"])
-    assert "10 classes; 80 images to train on" in capsys.readouterr().out
+    train.main([*command, "--digits", "10", "--init-from", "random"])
+    assert "10 classes; 80 images for training" in capsys.readouterr().out
 
 
 def test_what_is_frozen_is_that_of_the_start_and_is_not_stored_again(command, tmp_path, capsys):
     train.main([*command, "--freeze", "conv1"])
-    start, _ = training.load_model(tmp_path / "start")
-    model, card = training.load_model(tmp_path / "out")
-    assert card["frozen"] == "conv1" and len(card["class_names"]) == 6
+    start, _ = models.load_model(tmp_path / "start")
+    model, card = models.load_model(tmp_path / "out")
+    assert card["freeze"] == "conv1" and len(card["class_names"]) == 6
     kernels = [m.get_layer("conv1_conv").get_weights()[0] for m in (start, model)]
     assert (kernels[0] == kernels[1]).all() and kernels[0].any()
     free = [m.get_layer("block_3_bn").get_weights()[2] for m in (start, model)]
     assert not (free[0] == free[1]).all()
-    sizes = [os.path.getsize(tmp_path / f / training.WEIGHTS) for f in ("start", "out")]
+    sizes = [os.path.getsize(tmp_path / f / models.WEIGHTS) for f in ("start", "out")]
     assert sizes[1] < sizes[0]
     change_the_start(tmp_path / "start")
     line = refused(capsys, predict.main, [tmp_path / "x.jpg", "--model", tmp_path / "out"])
     assert "goes with other weights than" in line
     line = refused(capsys, train.main, [*command, "--freeze", "conv1"])
-    assert "other settings (start_sha256" in line
+    assert "other settings (init_sha256" in line
 
 
 def change_the_start(folder):
     network = small_network((32, 32, 3), 2)
-    training.save_float16(network, folder / training.WEIGHTS)
-    training.save_card(folder, training.read_card(folder))
+    models.save_float16(network, folder / models.WEIGHTS)
+    models.save_card(folder, models.read_card(folder))
 
 
 def test_frozen_layers_keep_their_averages_and_the_head_learns(small):
-    model = training.freeze(training.new_network(32, 2, False, "float32"), "conv1")
+    recipe = Recipe(image_size=32, precision="float32", epochs=1, learning_rate=0.1)
+    recipe = replace(recipe, freeze="conv1", zero_init_residual=False)
+    model = training.build_model(recipe, 2)
     assert [layer.name for layer in model.layers if layer.weights and not layer.trainable] == [
         "conv1_conv"
     ]
     model.get_layer("block_3_bn").trainable = False
     before = [weights.copy() for weights in model.get_weights()]
-    training.compile_model(model, 2, 1, 0.1, 0.0, 0.0)
+    training.compile_model(model, recipe, 2)
     images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3)).astype("float32")
     model.fit(images, np.eye(2)[[0, 1] * 4], batch_size=4, verbose=0)
     same = [(a == b).all() for a, b in zip(before, model.get_weights(), strict=True)]
@@ -408,9 +416,12 @@ def test_frozen_layers_keep_their_averages_and_the_head_learns(small):
 BAD = {
     "--digits 7": (["--digits", "7"], "invalid choice"),
     "--freeze all": (["--freeze", "all"], "invalid choice"),
-    "--freeze alone": (["--freeze", "conv5", "--start", "random"], "needs a network to --start"),
-    "no such start": (["--start", "nowhere"], "No trained model in"),
-    "too few": (["--per-class", "9"], "Class '0' has 8 pictures where 9 are wanted"),
+    "--freeze alone": (
+        ["--freeze", "conv5", "--init-from", "random"],
+        "needs a network to start from",
+    ),
+    "no such start": (["--init-from", "nowhere"], "No trained model in"),
+    "too few": (["--per-class", "9"], "Class '0' has 8 pictures where 9 are needed"),
 }
 
 
@@ -431,23 +442,23 @@ def test_no_network(small, wanted, tmp_path, capsys):
 
 @pytest.fixture
 def comparison(command, tmp_path, monkeypatch):
-    """compare_signs on the stand-in: two ways, three shifts, folders of its own."""
-    models = tmp_path / "models"
-    models.mkdir()
-    (tmp_path / "start").rename(models / "caltech101")
+    """transfer_study on the stand-in: two ways, three corruptions, folders of its own."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (tmp_path / "start").rename(folder / "caltech101")
     things = tmp_path / "caltech-101" / "101_ObjectCategories"
     for name in ("accordion", "BACKGROUND_Google"):
         (things / name).mkdir(parents=True)
         picture(3).save(things / name / "image_0001.jpg")
     monkeypatch.setenv("RESNET50_DATA", str(tmp_path))
-    monkeypatch.setattr(training, "MODELS", models)
-    monkeypatch.setattr(compare_signs, "MODEL", models / "signs")
-    monkeypatch.setattr(compare_signs, "BUILD", tmp_path / "build")
-    ways = {way: compare_signs.WAYS[way] for way in ("frozen", "from scratch")}
-    monkeypatch.setattr(compare_signs, "WAYS", ways)
+    monkeypatch.setattr(models, "MODELS", folder)
+    monkeypatch.setattr(transfer_study, "MODEL", folder / "signs")
+    monkeypatch.setattr(transfer_study, "BUILD", tmp_path / "build")
+    ways = {way: transfer_study.WAYS[way] for way in ("frozen", "from scratch")}
+    monkeypatch.setattr(transfer_study, "WAYS", ways)
     few = ("as they are", "other background", "the other hand")
-    monkeypatch.setattr(signs, "SHIFTS", {name: signs.SHIFTS[name] for name in few})
-    return compare_signs
+    monkeypatch.setattr(transfer_study, "CORRUPTIONS", {name: CORRUPTIONS[name] for name in few})
+    return transfer_study
 
 
 def test_the_comparison_goes_on_where_it_stopped_and_ships_a_network(comparison, capsys):
@@ -459,19 +470,19 @@ def test_the_comparison_goes_on_where_it_stopped_and_ships_a_network(comparison,
     assert heads["images"].sum().nunique() == 1  # each split tests every photo once
     rows = pd.read_csv(comparison.MODEL / "results.csv")
     assert len(rows) == 2 * 3 + 2 * 2 and rows["accuracy"].between(0, 1).all()
-    card = training.read_card(comparison.BUILD / "frozen-0")
+    card = models.read_card(comparison.BUILD / "frozen-0")
     measured = rows.query("way == 'frozen' and shift == 'as they are' and photos == 'all'")
     assert abs(measured["accuracy"].item() - card["test"]["accuracy"]) < 0.17  # resized twice
     capsys.readouterr()
     comparison.compare(seeds=1, epochs=1, ways=comparison.WAYS)
     comparison.few_photos(1, per_class=(2, 4), steps=2)
     again = capsys.readouterr().out
-    assert again.count("this very training, finished") == 2 and "epoch 1/1" not in again
+    assert again.count("this very training run, finished") == 2 and "epoch 1/1" not in again
     comparison.ship("frozen")
-    model, _ = training.load_model(comparison.MODEL)
+    model, _ = models.load_model(comparison.MODEL)
     assert model.output_shape == (None, 6)
     text = comparison.tables()
-    for words in ("by sitting", "seed 0", "other background", "photos a class"):
+    for words in ("by sitting", "seed 0", "other background", "photos per class"):
         assert words in text
     for table in text.split("\n\n"):
         assert len({line.count("|") for line in table.splitlines()}) == 1, table
@@ -484,7 +495,7 @@ def test_the_smallest_of_the_best_is_shipped(comparison):
         rows = [
             {"way": way, "seed": 0, "photos": "all", "shift": shift, "accuracy": accuracy}
             for way, accuracies in (("frozen", frozen), ("from scratch", scratch))
-            for shift, accuracy in zip(signs.SHIFTS, accuracies, strict=True)
+            for shift, accuracy in zip(comparison.CORRUPTIONS, accuracies, strict=True)
         ]
         pd.DataFrame(rows).to_csv(comparison.MODEL / "results.csv", index=False)
         return comparison.smallest_of_the_best()
@@ -495,7 +506,7 @@ def test_the_smallest_of_the_best_is_shipped(comparison):
 
 
 def test_no_results_yet_is_one_line(comparison, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["compare_signs.py", "--tables"])
+    monkeypatch.setattr("sys.argv", ["transfer_study.py", "--tables"])
     with pytest.raises(SystemExit) as stop:
         comparison.main()
     errors = capsys.readouterr().err
@@ -508,12 +519,12 @@ def test_no_results_yet_is_one_line(comparison, monkeypatch, capsys):
 @pytest.mark.skipif("REAL_SIGNS" not in os.environ, reason="$REAL_SIGNS names no file")
 def test_the_real_photos(tmp_path):
     (tmp_path / "sign-language-digits.zip").symlink_to(Path(os.environ["REAL_SIGNS"]).resolve())
-    folder = data.sign_digits(tmp_path)
+    folder = download.sign_digits(tmp_path)
     images = data.load_images(folder, 32, classes=list("012345"))
-    sittings = signs.sittings(images.paths)
+    sittings = signs.sessions(images.paths)
     assert len(images.paths) == 1237 and images.skipped == []
     assert np.bincount(sittings).tolist() == [126, 133, 144, 330, 180, 228, 96]
     for seed in range(5):
-        learn, _, test = data.split_groups(images.labels, images.class_names, sittings, seed=seed)
+        learn, _, test = splits.split_groups(images.labels, images.class_names, sittings, seed=seed)
         assert np.bincount(images.labels[test]).min() >= 29
         assert signs.nearest(images.pixels, learn, test)[0].min() > 0.39

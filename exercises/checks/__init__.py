@@ -1,0 +1,25 @@
+"""The exercises' checks: each prints whether an answer is right, or what is wrong with it.
+
+checks.identity_block(my_identity_block)            prints one line
+checks.identity_block.verdict(my_identity_block)    returns (status, sentence)
+
+verdict     what a check says, and how a learner's function is called
+mistakes    blocks and the mistakes in them, as lines of text
+blocks      checks of blocks, by looking for the line that computes the same
+network     the check of the whole ResNet-50
+calculus    checks of functions about the identity and its gradient
+numbers     checks of numbers and shapes
+results     checks of numbers about splits, scores and predictions
+choices     checks of questions with several answers to choose from
+explanations  checks of answers in words
+transfer    the check of a function that freezes layers
+
+A function under `@check(...)` in one of these files is a check: it needs no other list.
+"""
+
+# Importing these files registers their checks.
+from exercises.checks import blocks, calculus, choices, network, numbers, results, transfer  # noqa: F401
+from exercises.checks.verdict import CHECKS
+
+globals().update(CHECKS)  # so that checks.identity_block is the check of that name
+__all__ = sorted(CHECKS)

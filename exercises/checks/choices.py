@@ -1,0 +1,138 @@
+"""Checks of questions with several answers to choose from: one table, one check for each row."""
+
+from typing import NamedTuple
+
+from exercises.checks.numbers import short
+from exercises.checks.verdict import VALUE_TODO, NotDone, Wrong, check
+
+
+class Question(NamedTuple):
+    """What is asked, which answer is right, and what the check says about each answer."""
+
+    about: str
+    right: str
+    sentences: dict
+
+
+QUESTIONS = {
+    "why_deeper_is_worse": Question(
+        "Why a deeper plain network is worse: a, b or c. Source: sections 1 and 4.1.",
+        "c",
+        {
+            "a": "A network that overfits has a low training error. Here the training error is "
+            "higher.",
+            "b": "With BatchNormalization the gradients of the early layers are not small: look at "
+            "the curves once more. The paper's section 4.1 says so too.",
+            "c": "more layers, higher training error: the optimiser does not find the identity by "
+            "itself.",
+        },
+    ),
+    "which_split_leaks": Question(
+        "Which of four ways to a test set leaks: a, b, c or d.",
+        "c",
+        {
+            "a": "Only training images are copied, after the split: nothing crosses over.",
+            "b": "The mean comes from training images alone; the test only uses it.",
+            "c": "frames of one film look alike; the films should be split instead.",
+            "d": "No person is on both sides, so no face can be remembered.",
+        },
+    ),
+    "better_or_luck": Question(
+        "What two accuracies with overlapping intervals allow to say: a, b or c.",
+        "c",
+        {
+            "a": "Six images more; with 160 other images it could be six fewer.",
+            "b": "Not told apart is not the same as equal; the second may well be better.",
+            "c": "a small test can neither show a small difference nor rule it out.",
+        },
+    ),
+    "never_lost_for_an_answer": Question(
+        "Why a network names a class for a grey square: a, b or c.",
+        "b",
+        {
+            "a": "All near 0 is impossible: softmax outputs sum to 1, however long it was trained.",
+            "b": "the probabilities of the known classes add up to 1, whatever is shown.",
+            "c": "Look at the picture: there is nothing on it. Look at what the outputs sum to.",
+        },
+    ),
+    "split_of_moles": Question(
+        "Which photos of moles go to the test: a, b or c.",
+        "c",
+        {
+            "a": "Of most test photos the network has then seen the same mole from another side.",
+            "b": "Each of these moles was in the training photos a month before, with its answer.",
+            "c": "new in the test is what will be new in use: the mole.",
+        },
+    ),
+    "frozen_but_worse": Question(
+        "Why a network with frozen weights gets worse on its old task: a, b or c.",
+        "b",
+        {
+            "a": "The frozen weights took no step at all, whatever the learning rate.",
+            "b": "the stored averages are no weights of the optimizer: they move with each batch.",
+            "c": "The head comes after the backbone, and no weight of the backbone took a step.",
+        },
+    ),
+    "stage_with_most_parameters": Question(
+        "The stage of ResNet-50 that holds most parameters.",
+        "conv5",
+        {
+            "conv1": "conv1 is one convolution on three channels: it has the fewest parameters.",
+            "conv2": "conv2 has the largest pictures but the narrowest kernels: pictures cost "
+            "work, not parameters.",
+            "conv3": "conv3 has four blocks, but its kernels are narrow: double width, four times "
+            "the parameters.",
+            "conv4": "conv4 has the most blocks, six; conv5's three are twice as wide, so each "
+            "holds four times as many.",
+            "conv5": "conv5 is the widest, and kernels grow with the square of the width.",
+        },
+    ),
+    "stage_with_most_multiply_adds": Question(
+        "The stage of ResNet-50 that takes most multiply-adds.",
+        "conv4",
+        {
+            "conv1": "conv1 has large pictures, but it is one convolution on three channels.",
+            "conv2": "conv2 has the largest pictures, but narrow kernels: half the side and double "
+            "width cost the same. What is left is the number of blocks.",
+            "conv3": "conv3 has four blocks; a block costs about the same everywhere, and another "
+            "stage has more of them.",
+            "conv4": "a block costs about the same in every stage, and conv4 has the most blocks.",
+            "conv5": "conv5 holds the most parameters, but each is used at few positions, and it "
+            "has three blocks only.",
+        },
+    ),
+}
+
+
+def letter(answer):
+    """The letter meant by "b", " B)" or "(b)"."""
+    return str(answer).strip().strip(").(").lower()
+
+
+def stage(answer):
+    """The stage meant by "conv5", "stage 5", "conv5_x" or 5. Raises Wrong."""
+    digits = "".join(filter(str.isdigit, str(answer)))
+    if digits not in tuple("12345"):
+        raise Wrong(f"Give the name of a stage, such as conv2. Received: {short(answer)}")
+    return f"conv{digits}"
+
+
+def choice_check(name, question):
+    """The check of one question."""
+
+    def judge(answer):
+        if answer is None or answer is ...:
+            raise NotDone(VALUE_TODO)
+        chosen = stage(answer) if question.right.startswith("conv") else letter(answer)
+        if chosen == question.right:
+            return None
+        if chosen in question.sentences:
+            return question.sentences[chosen]
+        return f"Choose one of {', '.join(question.sentences)}. Received: {short(answer)}"
+
+    judge.__name__, judge.__doc__ = name, question.about
+    return check(question.sentences[question.right])(judge)
+
+
+for name, question in QUESTIONS.items():
+    choice_check(name, question)

@@ -1,0 +1,79 @@
+"""What each part of the recipe is worth, one change at a time: `make ablation`.
+
+Short runs, 48 pixels, 20 images per class, scored on 10 others of the 30 training images per class,
+so nothing here looks at the test images. The scores land in models/caltech101/ablation.csv; what is
+there already is not done again. Of 1,010 images, one standard error is about 1.2 points.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from helpers import UserError, batches, data, download, evaluation, files, models, training
+from helpers.recipe import Recipe
+from helpers.splits import split
+
+RECIPE = Recipe(image_size=48, val_per_class=10, epochs=12, cutmix=0.0)
+CHANGES = {
+    "none": {},
+    "last gamma of each block 1, not 0": {"zero_init_residual": False},
+    "BatchNorm momentum 0.99, not 0.9": {"batch_norm_momentum": 0.99},
+    # A weight decay of 5e-3 at a momentum of 0.9 is about what 5e-4 is as a part of the loss.
+    "SGD 0.1, not AdamW": {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 5e-3},
+    "no label smoothing": {"label_smoothing": 0.0},
+    "CutMix for half of the images": {"cutmix": 0.5},
+    "no mixup": {"mixup": 0.0},
+    "learning rate 2e-3, not 1e-3": {"learning_rate": 2e-3},
+    "learning rate 5e-4, not 1e-3": {"learning_rate": 5e-4},
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=RECIPE.epochs, help="(%(default)s)")
+    parser.add_argument("--changes", nargs="+", choices=CHANGES, default=list(CHANGES))
+    args = parser.parse_args()
+    try:
+        size = batches.load_size(RECIPE.image_size)
+        images = data.load_images(download.dataset_folder("caltech101"), size)
+        recipe = replace(RECIPE, epochs=args.epochs)
+        measure(images, args.changes, recipe, models.MODELS / "caltech101/ablation.csv")
+    except UserError as error:
+        print(f"ablation.py: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def measure(images, changes, recipe, file):
+    """Trains once for each of the changes, unless `file` has its row already."""
+    rows = pd.read_csv(file).to_dict("records") if Path(file).exists() else []
+    done = {(row["change"], row["epochs"]) for row in rows}
+    recipe = replace(recipe, precision=training.choose_precision())
+    for change in changes:
+        if (change, recipe.epochs) not in done:
+            score = run(images, replace(recipe, **CHANGES[change]))
+            about = {"change": change, "epochs": recipe.epochs}
+            rows.append({**about, **score, "precision": recipe.precision})
+            files.write_csv(file, pd.DataFrame(rows))
+            print(f"{score['accuracy']:.1%}  {change}", flush=True)
+
+
+def run(images, recipe):
+    """One short training run; its accuracy on the images that are kept for validation."""
+    keras.utils.clear_session()  # gives memory back
+    labels, class_names = images.labels, images.class_names
+    train, val, _ = split(labels, class_names, recipe.per_class, recipe.val_per_class)
+    model = training.build_model(recipe, len(class_names))
+    training.fit(model, (images.pixels[train], labels[train]), recipe, verbose=0)
+    probabilities = evaluation.predict_files(model, images.paths[val], recipe.image_size)
+    score = evaluation.scores(labels[val], probabilities)
+    return {"images": score["images"], "accuracy": round(score["accuracy"], 4)}
+
+
+if __name__ == "__main__":
+    main()

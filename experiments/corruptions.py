@@ -1,0 +1,48 @@
+"""Photos of hands as another user may take them: other light, angle, size, background."""
+
+import numpy as np
+
+from helpers.batches import affine_transform
+
+CORRUPTIONS = {
+    "as they are": {},
+    "other background": {"behind": True},
+    "half the light": {"light": 0.5},
+    "half as much light again": {"light": 1.5},
+    "warm light": {"light": (1.2, 1.0, 0.7)},
+    "cold light": {"light": (0.7, 0.95, 1.2)},
+    "turned by 10 degrees": {"degrees": 10},
+    "turned by 20 degrees": {"degrees": 20},
+    "turned by 30 degrees": {"degrees": 30},
+    "the other hand": {"mirror": True},
+    "hand at 0.8 of its size": {"zoom": 0.8},
+    "hand at 0.6 of its size": {"zoom": 0.6},
+    "off the middle": {"offset": 0.15},
+    "squeezed to 3/4 of its width": {"zoom": (0.75, 1.0)},
+    "squeezed to 3/4 of its height": {"zoom": (1.0, 0.75)},
+    "all of it": {"behind": True, "light": (1.0, 0.85, 0.6), "degrees": 20, "zoom": 0.8},
+}
+
+
+UNCHANGED = {"behind": False, "light": 1.0, "degrees": 0, "mirror": False, "zoom": 1.0, "offset": 0}
+
+
+def corrupt(images, masks, backgrounds, name):
+    """Photos as they might have been taken elsewhere: float32 (n, s, s, 3) in 0-255.
+
+    images uint8 (n, s, s, 3); masks uint8 (n, s, s), see hand_masks; backgrounds uint8
+    (m, s, s, 3), used in turn; name: a key of CORRUPTIONS. Every other photo is rotated the other
+    way; `offset`, in image sides, goes left, right, up and down in turn. Values are clipped.
+    """
+    how = UNCHANGED | CORRUPTIONS[name]
+    number = np.arange(len(images))
+    degrees = np.where(number % 2, -how["degrees"], how["degrees"]).astype("float32")
+    ways = np.array([(1, 0), (-1, 0), (0, 1), (0, -1)], "float32")[number % 4]
+    layers = np.concatenate([images, masks[..., None]], axis=-1)
+    if how["mirror"]:
+        layers = layers[:, :, ::-1]
+    zooms = np.broadcast_to(np.asarray(how["zoom"], "float32"), (len(images), 2))
+    moved = affine_transform(layers, degrees, zooms, how["offset"] * ways).numpy()
+    cut = moved[..., 3:] / 255 if how["behind"] else 1.0
+    photos = cut * moved[..., :3] + (1 - cut) * backgrounds[number % len(backgrounds)]
+    return (photos * np.asarray(how["light"], "float32")).clip(0, 255)

@@ -1,0 +1,48 @@
+"""Files that are written whole or not at all, and their checksums."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from helpers import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def atomic_write(path, write):
+    """Calls write(temporary path), then renames that file to `path`: all of it or nothing.
+
+    Raises UserError where the file cannot be written; what `path` held before is kept.
+    """
+    path = Path(path)
+    part = path.with_name(f"part-{path.name}")
+    try:
+        write(part)
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except (OSError, RuntimeError) as error:  # h5py raises either on a full disk
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise UserError(
+            f"Cannot write {path} ({reason}). What was there before is kept; make room or get "
+            "permission, then start the same command again."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_csv(path, table):
+    """Writes a pandas.DataFrame as CSV, without its index: all of it or nothing."""
+    atomic_write(path, lambda part: table.to_csv(part, index=False))
+
+
+def write_json(path, content):
+    """Writes JSON: all of it or nothing."""
+    atomic_write(path, lambda part: part.write_text(json.dumps(content, indent=1) + "\n"))
+
+
+def sha256(path):
+    """The SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

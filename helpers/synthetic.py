@@ -1,0 +1,410 @@
+"""The drawn sample: small pictures of eight Caltech 101 categories, made by code.
+
+It lets every notebook and test run with nothing downloaded. The folder it writes is laid out as
+Caltech 101's `101_ObjectCategories`, so the same code reads both.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+TILE = 400  # an object is drawn on a clear square of this side, then placed in the picture
+MIDDLE = TILE / 2
+FINER = 2  # pictures are drawn this much larger and reduced at the end, which smooths the edges
+
+
+def write_pictures(folder, per_category=60, seed=0):
+    """Writes folder/<category>/image_0001.jpg and so on; returns the folder as a Path.
+
+    A folder that already holds something is left as it is. The pictures are drawn into a second
+    folder that is renamed at the end, so a run cut short leaves no half sample behind.
+    """
+    folder = Path(folder)
+    if folder.is_dir() and any(folder.iterdir()):
+        return folder
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    for category in CATEGORIES:
+        (part / category).mkdir(parents=True)
+        for number in range(1, per_category + 1):
+            picture = draw_picture(category, number, seed)
+            picture.save(part / category / f"image_{number:04d}.jpg", quality=90)
+    if folder.is_dir():
+        folder.rmdir()
+    return part.rename(folder)
+
+
+def draw_picture(category, number, seed=0):
+    """Picture `number` of a category: always the same one, however many others are drawn."""
+    rng = np.random.default_rng([seed, CATEGORIES.index(category), number])
+    return random_picture(category, rng)
+
+
+def random_picture(category, rng):
+    """A picture of the category in a random pose, light and place, as an RGB PIL.Image.
+
+    150-220 px wide, 140-200 px high. rng: a numpy Generator. Raises KeyError for other names.
+    """
+    size = rng.integers(150, 221), rng.integers(140, 201)
+    picture = background(size, rng).resize([FINER * int(side) for side in size])
+    scatter(picture, rng, count=rng.integers(0, 6), largest=0.35)
+    tile = DRAWINGS[category](rng)
+    placed = tile.transform(
+        picture.size, Image.Transform.PERSPECTIVE, random_pose(category, picture.size, rng),
+        Image.Resampling.BILINEAR,
+    )  # fmt: skip
+    picture.paste(placed, mask=placed.getchannel("A"))
+    scatter(picture, rng, count=rng.integers(0, 3), largest=0.12)
+    return light(picture.reduce(FINER), rng)
+
+
+def draw_test_image(size=(400, 300)):
+    """One large, clear picture of a stop sign on its post under a clouded sky."""
+    rng = np.random.default_rng(3)
+    width, height = (FINER * side for side in size)
+    picture = mix((120, 165, 215), (225, 235, 245), clouds((6, 8), rng))
+    picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+    pen = ImageDraw.Draw(picture)
+    bushes = rng.uniform((0, 0.80), (1, 1.05), (90, 2)) * (width, height)
+    for x, y in bushes[bushes[:, 1].argsort()]:
+        pen.ellipse(box(x, y, 60), shade(rng, (52, 96, 44), 18))
+    pen.rectangle((width / 2 - 12, height / 2, width / 2 + 12, height), (128, 130, 132))
+    sign = stop_sign(np.random.default_rng(0), post=False).resize((500, 500))
+    picture.paste(sign, (width // 2 - 250, height // 2 - 290), sign)
+    return picture.reduce(FINER)
+
+
+# The parts every picture has: ground, clutter, pose and light
+
+
+def background(size, rng):
+    """A ground of two random colours, mixed evenly, as a slope, as clouds or as stripes."""
+    ground = rng.choice([plain, slope, clouds, stripes], p=[0.2, 0.25, 0.35, 0.2])
+    first = rng.uniform(20, 250, 3)
+    second = (first + rng.uniform(-90, 90, 3)).clip(10, 255)
+    if rng.random() < 0.3:
+        first = rng.uniform(225, 255)  # a light, nearly white ground, as in catalogue photos
+        second = first - rng.uniform(0, 25)
+    return mix(first, second, ground(size[::-1], rng))
+
+
+def mix(first, second, amount):
+    """An image between two colours; amount: (h, w) in 0-1, how much of the second."""
+    first, second = (np.broadcast_to(colour, 3) for colour in (first, second))
+    return to_image(first + (second - first) * amount[..., None])
+
+
+def plain(shape, rng):
+    return np.zeros(shape)
+
+
+def slope(shape, rng):
+    """Rises from 0 to 1 across the picture in a random direction."""
+    y, x = np.mgrid[0 : 1 : shape[0] * 1j, 0 : 1 : shape[1] * 1j]
+    angle = rng.uniform(0, 2 * np.pi)
+    rise = x * np.cos(angle) + y * np.sin(angle)
+    return (rise - rise.min()) / np.ptp(rise)
+
+
+def clouds(shape, rng):
+    """Smooth noise: a few coarse random values, or many fine ones, blown up."""
+    cells = rng.integers(3, 24)
+    coarse = Image.fromarray(rng.integers(0, 256, (cells, cells), dtype=np.uint8))
+    return np.asarray(coarse.resize(shape[::-1], Image.Resampling.BICUBIC)) / 255
+
+
+def stripes(shape, rng):
+    return np.sin(slope(shape, rng) * rng.uniform(15, 120)) / 2 + 0.5
+
+
+def scatter(picture, rng, count, largest):
+    """Draws `count` random shapes up to `largest` times the picture's height."""
+    pen = ImageDraw.Draw(picture)
+    for _ in range(count):
+        x, y = rng.uniform(0, picture.size)
+        radius = rng.uniform(0.1, 0.5) * largest * picture.height
+        colour = random_colour(rng)
+        if rng.random() < 0.4:
+            pen.ellipse(box(x, y, radius), colour)
+        else:
+            corners = rng.uniform(-radius, radius, (rng.integers(3, 6), 2)) + np.array([x, y])
+            pen.polygon([tuple(corner) for corner in corners], colour)
+
+
+def random_pose(category, size, rng):
+    """The 8 numbers of PIL's perspective transform, from the picture back to the tile."""
+    turn = np.radians(rng.uniform(-1, 1) * MOST_TURN[category])
+    scale = rng.uniform(0.78, 1.05) * min(size)
+    room = (np.array(size) - 0.85 * scale).clip(0)
+    middle = np.array(size) / 2 + rng.uniform(-0.4, 0.4, 2) * room
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
+    bent = corners * rng.uniform(0.78, 1, 2) + rng.uniform(-0.05, 0.05, (4, 2))
+    spin = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    return perspective(bent @ spin * scale + middle, (corners + 0.5) * TILE)
+
+
+def perspective(points, targets):
+    """Solves for the perspective that takes four points (4, 2) to four targets (4, 2)."""
+    rows = []
+    for (x, y), (u, v) in zip(points, targets, strict=True):
+        rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
+        rows.append([0, 0, 0, x, y, 1, -v * x, -v * y])
+    return np.linalg.solve(np.array(rows), targets.ravel())
+
+
+def light(picture, rng):
+    """Shade from one side, a tint, at times a blur, and grain."""
+    if rng.random() < 0.3:
+        picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.4)))
+    pixels = np.asarray(picture, dtype=np.float32)
+    shadow = rng.uniform(0.85, 1.1) - rng.uniform(0, 0.4) * slope(pixels.shape[:2], rng)
+    grain = rng.normal(0, rng.uniform(1, 7), pixels.shape)
+    return to_image(pixels * shadow[..., None] * rng.uniform(0.88, 1.08, 3) + grain)
+
+
+# Small helpers of the drawings
+
+
+def to_image(pixels):
+    """(h, w, 3) numbers -> an RGB image, rounded and cut to 0-255."""
+    return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
+
+
+def new_tile():
+    """A clear tile and the pen that draws on it."""
+    tile = Image.new("RGBA", (TILE, TILE))
+    return tile, ImageDraw.Draw(tile)
+
+
+def random_colour(rng):
+    return tuple(int(value) for value in rng.integers(0, 256, 3))
+
+
+def shade(rng, colour, spread=20):
+    """The colour, a little lighter or darker and a little off."""
+    values = np.array(colour) + rng.uniform(-spread, spread) + rng.uniform(-spread, spread, 3) / 2
+    return tuple(int(value) for value in values.clip(0, 255))
+
+
+def pick(rng, *colours):
+    """One of the colours, shaded."""
+    return shade(rng, colours[rng.integers(len(colours))])
+
+
+def box(x, y, radius):
+    return x - radius, y - radius, x + radius, y + radius
+
+
+def around(count, radius, start=0.0, middle=(MIDDLE, MIDDLE)):
+    """`count` points evenly round a circle; angles in turns, 0 is up, clockwise."""
+    angles = (np.arange(count) / count + start) * 2 * np.pi
+    radius = np.broadcast_to(radius, count)
+    x, y = middle[0] + radius * np.sin(angles), middle[1] - radius * np.cos(angles)
+    return list(zip(x, y, strict=True))
+
+
+# The objects: each function draws one, upright, on a clear tile
+
+
+def pizza(rng):
+    tile, pen = new_tile()
+    pen.ellipse(box(MIDDLE, MIDDLE, 192), pick(rng, (196, 138, 74), (170, 110, 55)))
+    pen.ellipse(box(MIDDLE, MIDDLE, 168), shade(rng, (196, 70, 36)))
+    pen.ellipse(box(MIDDLE, MIDDLE, 160), pick(rng, (238, 196, 96), (246, 218, 140)))
+    topping = pick(rng, (176, 44, 34), (205, 85, 60), (150, 50, 60))
+    for ring, count in ((125, 9), (65, 5), (0, 1)):
+        for x, y in around(count, ring, rng.random()):
+            x, y = rng.normal((x, y), 9)
+            pen.ellipse(box(x, y, rng.uniform(16, 27)), shade(rng, topping), (110, 30, 24), 2)
+    for distance in rng.uniform(10, 150, rng.integers(12, 40)):
+        ((x, y),) = around(1, distance, rng.random())
+        pen.ellipse(box(x, y, rng.uniform(4, 11)), pick(rng, (50, 95, 40), (40, 36, 30)))
+    slices, start = rng.integers(6, 11), rng.uniform(0, 360)
+    if rng.random() < 0.45:
+        pen.pieslice(box(MIDDLE, MIDDLE, 200), start, start + 360 / slices, (0, 0, 0, 0))
+    for edge in around(slices, 185, start / 360 + 0.25) if rng.random() < 0.6 else ():
+        pen.line([(MIDDLE, MIDDLE), edge], (150, 90, 45), 4)
+    return tile
+
+
+def soccer_ball(rng):
+    """A ball seen from any side: black where a corner of an icosahedron is nearest, else white."""
+    y, x = np.mgrid[-1 : 1 : TILE * 1j, -1 : 1 : TILE * 1j] / 0.97
+    inside = x**2 + y**2 < 1
+    surface = np.stack([x, y, np.sqrt((1 - x**2 - y**2).clip(0))], axis=-1)
+    spin, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    black = (surface @ (spin @ icosahedron_corners().T)).max(-1)
+    *_, second, white = np.moveaxis(np.sort(surface @ (spin @ icosahedron_faces().T), -1), -1, 0)
+    colour = np.where((black > white + 0.012)[..., None], shade(rng, (26, 26, 30)), 240.0)
+    colour[(white - second < 0.02) & (black < white)] = 120  # the seam between two hexagons
+    lamp = rng.normal((0, -1, 3))
+    colour *= 0.5 + 0.5 * (surface @ (lamp / np.linalg.norm(lamp))).clip(0)[..., None]
+    tile = to_image(colour)
+    tile.putalpha(Image.fromarray(inside.astype(np.uint8) * 255))
+    return tile
+
+
+def icosahedron_corners():
+    """The 12 corners, on the unit sphere: (12, 3). They are the ball's black pentagons."""
+    golden = (1 + 5**0.5) / 2
+    flat = np.array([(0, one, g) for one in (-1, 1) for g in (-golden, golden)])
+    return np.concatenate([np.roll(flat, turn, axis=1) for turn in range(3)]) / np.hypot(1, golden)
+
+
+def icosahedron_faces():
+    """The middles of the 20 faces, on the unit sphere: (20, 3). The ball's white hexagons."""
+    corners = icosahedron_corners()
+    near = corners @ corners.T > 0.4  # neighbours, and each corner itself
+    faces = [
+        corners[[a, b, c]].sum(0)
+        for a in range(12)
+        for b in range(a)
+        for c in range(b)
+        if near[a, b] and near[b, c] and near[a, c]
+    ]
+    return np.array(faces) / np.linalg.norm(faces[0])
+
+
+def starfish(rng):
+    tile, pen = new_tile()
+    skin = pick(rng, (222, 120, 50), (186, 62, 44), (214, 150, 100), (190, 90, 90))
+    waist = rng.uniform(58, 85)
+    for tip in around(5, rng.uniform(165, 185, 5)):
+        arm(pen, tip, waist, rng.uniform(-25, 25), shade(rng, skin, 8))
+    pen.ellipse(box(MIDDLE, MIDDLE, waist), skin)
+    spots = tuple(min(255, value + 60) for value in skin)
+    for tip in around(5, 150):
+        for along in np.linspace(0, 1, 8):
+            x, y = rng.normal(np.array([MIDDLE, MIDDLE]) * (1 - along) + np.array(tip) * along, 7)
+            pen.ellipse(box(x, y, rng.uniform(3, 8) * (1.2 - 0.6 * along)), spots)
+    return tile
+
+
+def arm(pen, tip, waist, bend, colour):
+    """A starfish's arm: circles that grow smaller from the middle to the tip."""
+    for along in np.linspace(0, 1, 30):
+        x, y = np.array([MIDDLE, MIDDLE]) * (1 - along) + np.array(tip) * along
+        pen.ellipse(box(x + bend * along * (1 - along), y, waist * (0.72 - 0.5 * along)), colour)
+
+
+def stop_sign(rng, post=True):
+    tile, pen = new_tile()
+    middle, radius = (MIDDLE, MIDDLE), 195
+    if post and rng.random() < 0.6:
+        middle, radius = (MIDDLE, 160), 155
+        pen.rectangle((MIDDLE - 9, 160, MIDDLE + 9, TILE), shade(rng, (130, 128, 122), 30))
+    pen.polygon(around(8, radius, 1 / 16, middle), (245, 245, 240))
+    red = pick(rng, (190, 24, 34), (170, 36, 44), (205, 50, 50))
+    pen.polygon(around(8, 0.93 * radius, 1 / 16, middle), red)
+    font = ImageFont.load_default(size=0.6 * radius)
+    pen.text(middle, "STOP", (248, 248, 244), font, anchor="mm", stroke_width=radius // 40)
+    return tile
+
+
+def sunflower(rng):
+    tile, pen = new_tile()
+    petals = rng.integers(14, 24)
+    yellow = pick(rng, (244, 196, 30), (250, 214, 60), (232, 160, 24))
+    for length, start in ((188, 0.0), (165, 0.5 / petals)):
+        for number in range(petals):
+            reach = length * rng.uniform(0.9, 1.02)
+            petal(pen, number / petals + start, reach, 0.62 / petals, shade(rng, yellow, 14))
+    disc = rng.uniform(68, 100)
+    pen.ellipse(box(MIDDLE, MIDDLE, disc), shade(rng, (70, 44, 22)))
+    for distance in disc * np.sqrt(rng.random(160)):
+        ((x, y),) = around(1, distance * 0.97, rng.random())
+        pen.ellipse(box(x, y, 4), pick(rng, (110, 72, 30), (40, 26, 16)))
+    return tile
+
+
+def petal(pen, turn, length, half_width, colour):
+    """One pointed petal from the middle outwards; turn and half_width in turns."""
+    sides = [(turn - half_width, 0.62), (turn, 1.0), (turn + half_width, 0.62)]
+    points = [around(1, length * reach, angle)[0] for angle, reach in sides]
+    pen.polygon([(MIDDLE, MIDDLE), *points], colour, (176, 120, 20), 2)
+
+
+def umbrella(rng):
+    tile, pen = new_tile()
+    pen.line([(MIDDLE, 20), (MIDDLE, 352)], (60, 50, 45), 9)
+    pen.arc((MIDDLE - 44, 325, MIDDLE + 4, 380), 0, 180, shade(rng, (90, 60, 40)), 11)
+    first = pick(rng, (40, 80, 180), (30, 130, 110), (120, 60, 150), (40, 40, 60), (200, 40, 110))
+    second = pick(rng, first, (240, 240, 235), (240, 210, 60))
+    ribs = rng.integers(4, 8)
+    top, edge = rng.uniform(28, 60), 205
+    for number in range(ribs):
+        left, right = (10 + 380 * (number + side) / ribs for side in (0, 1))
+        colour = (first, second)[number % 2]
+        pen.polygon(panel(left, right, top, edge), colour, (40, 40, 40), 3)
+    return tile
+
+
+def panel(left, right, top, edge):
+    """The outline of one panel of an umbrella, from its tip down to a scalloped edge."""
+    rise = np.linspace(np.pi / 2, 0, 12)
+    down, out = edge - (edge - top) * np.sin(rise), np.cos(rise)
+    across = np.linspace(0, 1, 10)
+    left_side = zip(MIDDLE + (left - MIDDLE) * out, down, strict=True)
+    scallop = zip(left + (right - left) * across, edge - 22 * np.sin(np.pi * across), strict=True)
+    right_side = zip(MIDDLE + (right - MIDDLE) * out, down, strict=True)
+    return [*left_side, *scallop, *reversed(list(right_side))]
+
+
+def watch(rng):
+    tile, pen = new_tile()
+    strap = pick(rng, (40, 36, 34), (110, 70, 40), (160, 160, 165), (60, 70, 110))
+    wide = rng.uniform(52, 78)
+    pen.rounded_rectangle((MIDDLE - wide, 2, MIDDLE + wide, 398), 18, strap, (30, 30, 30), 3)
+    for y in range(12, 395, 22):
+        pen.line([(MIDDLE - wide + 8, y), (MIDDLE + wide - 8, y)], shade(rng, strap, 30), 4)
+    metal = pick(rng, (190, 190, 196), (212, 175, 80), (70, 70, 76))
+    pen.rectangle((320, 188, 346, 212), metal)
+    pen.ellipse(box(MIDDLE, MIDDLE, 132), metal, (40, 40, 40), 3)
+    dial = pick(rng, (245, 244, 238), (24, 28, 40), (225, 215, 190), (40, 70, 120))
+    ink = (30, 30, 30) if sum(dial) > 380 else (240, 240, 235)
+    pen.ellipse(box(MIDDLE, MIDDLE, 108), dial, (50, 50, 50), 2)
+    for outer, inner in zip(around(12, 102), around(12, 84), strict=True):
+        pen.line([outer, inner], ink, 7)
+    for length, width in ((52, 12), (80, 7)):
+        pen.line([(MIDDLE, MIDDLE), around(1, length, rng.random())[0]], ink, width)
+    pen.ellipse(box(MIDDLE, MIDDLE, 9), ink)
+    return tile
+
+
+def yin_yang(rng):
+    tile, pen = new_tile()
+    dark, bright = shade(rng, (16, 16, 18)), shade(rng, (245, 245, 242), 10)
+    if rng.random() < 0.15:
+        dark = tuple(value // 2 for value in random_colour(rng))
+    pen.ellipse(box(MIDDLE, MIDDLE, 194), dark)
+    pen.pieslice(box(MIDDLE, MIDDLE, 184), 90, 270, bright)
+    pen.pieslice(box(MIDDLE, MIDDLE, 184), 270, 90, dark)
+    for y, around_it, dot in ((MIDDLE - 92, bright, dark), (MIDDLE + 92, dark, bright)):
+        pen.ellipse(box(MIDDLE, y, 92), around_it)
+        pen.ellipse(box(MIDDLE, y, rng.uniform(22, 32)), dot)
+    return tile
+
+
+DRAWINGS = {
+    "pizza": pizza,
+    "soccer_ball": soccer_ball,
+    "starfish": starfish,
+    "stop_sign": stop_sign,
+    "sunflower": sunflower,
+    "umbrella": umbrella,
+    "watch": watch,
+    "yin_yang": yin_yang,
+}
+CATEGORIES = tuple(sorted(DRAWINGS))
+MOST_TURN = {  # degrees to either side of upright
+    "pizza": 180,
+    "soccer_ball": 180,
+    "starfish": 180,
+    "stop_sign": 20,
+    "sunflower": 35,
+    "umbrella": 40,
+    "watch": 45,
+    "yin_yang": 45,
+}

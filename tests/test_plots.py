@@ -1,0 +1,92 @@
+"""The plots of the notebooks: what they draw, and that they are shown with their text."""
+
+import base64
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from helpers import plots
+
+ROOT = Path(__file__).parent.parent
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def test_history_draws_the_columns_that_are_there():
+    history = pd.DataFrame({"loss": [2.0, 1.0], "accuracy": [0.1, 0.5], "val_accuracy": [0, 0.4]})
+    loss, accuracy = plots.plot_history(history).axes
+    assert [list(line.get_ydata()) for line in loss.lines] == [[2, 1]]
+    assert [list(line.get_ydata()) for line in accuracy.lines] == [[0.1, 0.5], [0, 0.4]]
+    assert list(loss.lines[0].get_xdata()) == [1, 2]
+
+
+def test_confusion_colours_shares_and_writes_counts():
+    axes = plots.plot_confusion([[3, 1], [0, 8]], ["stop_sign", "watch"]).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["3", "1", "0", "8"]
+    assert np.allclose(np.ravel(axes.collections[0].get_array()), [0.75, 0.25, 0, 1])
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["stop sign", "watch"]
+
+
+def test_confusion_of_many_classes_and_of_an_empty_class():
+    axes = plots.plot_confusion(np.eye(20, dtype=int) * 0, [f"c{n}" for n in range(20)]).axes[0]
+    assert not axes.texts
+    assert np.all(np.ravel(axes.collections[0].get_array()) == 0)
+
+
+def test_per_class_keeps_the_best_and_the_worst():
+    figure = plots.plot_per_class({f"class_{n:02d}": n / 40 for n in range(40)}, ends=3)
+    best, worst = ([t.get_text() for t in axes.get_yticklabels()] for axes in figure.axes)
+    assert best == ["class 39", "class 38", "class 37"]
+    assert worst == ["class 02", "class 01", "class 00"]
+    few = plots.plot_per_class({"a": 0.5, "b": 1.0})
+    assert [t.get_text() for t in few.axes[0].get_yticklabels()] == ["b", "a"]
+
+
+def test_show_images_draws_each_and_leaves_no_frame():
+    images = [np.full((4, 5, 3), 200, "uint8"), np.random.rand(6, 6), np.ones((3, 3, 3)) * 9.0]
+    figure = plots.show_images(images, ["stop_sign", 1, "x"], columns=2)
+    assert len(figure.axes) == 4 and not any(axes.axison for axes in figure.axes)
+    assert [axes.get_title() for axes in figure.axes] == ["stop sign", "1", "x", ""]
+    assert np.array_equal(figure.axes[0].images[0].get_array(), images[0])
+
+
+def test_show_displays_png_with_its_text_and_closes(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plots, "display", lambda data, **options: shown.append((data, options)))
+    figure = plots.show_images([np.zeros((4, 4, 3))])
+    plots.show(figure, alt='a "black" square')
+    (told, _), (data, options) = shown
+    assert 'alt="a &quot;black&quot; square"' in told["text/html"]
+    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+    assert data["text/plain"] == options["metadata"]["image/png"]["alt"] == 'a "black" square'
+    assert not plt.fignum_exists(figure.number)
+
+
+PREDICTION = """
+import sys
+import predict
+try:
+    predict.main(["images/test.jpg", "--model", "nowhere"])
+finally:
+    print(sorted({"seaborn", "helpers.plots"} & set(sys.modules)))
+"""
+
+
+def test_a_prediction_loads_no_plotting_library():
+    """They take a second to load. (Keras itself loads IPython, matplotlib and scikit-learn.)"""
+    command = [sys.executable, "-c", PREDICTION]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert "No trained model" in done.stderr  # so all that a prediction needs had been imported
+    assert done.stdout == "[]\n"
