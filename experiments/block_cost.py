@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import data, measure, resnet  # isort: skip  (first: TensorFlow starts quietly)
+from helpers import files, measure, resnet  # isort: skip  (first: TensorFlow starts quietly)
 
 import keras
 import pandas as pd
@@ -27,7 +27,7 @@ def main():
         "basic, 256 wide": (256, basic_block),
     }
     table = pd.DataFrame([{"block": name, **cost(*block)} for name, block in blocks.items()])
-    data.write_table(RESULTS / "block_cost.csv", table)
+    files.write_csv(RESULTS / "block_cost.csv", table)
     print(table.to_string())
 
 
@@ -49,7 +49,7 @@ def cost(channels, block, size=56):
         "kernel_weights": sum(kernel.numpy().size for kernel in kernels),
         "parameters": model.count_params(),
         "learned": sum(weight.numpy().size for weight in model.trainable_weights),
-        "macs": measure.multiply_adds(model),
+        "macs": measure.macs(model),
     }
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import data, measure  # isort: skip  (first: TensorFlow starts quietly)
+from helpers import files, measure  # isort: skip  (first: TensorFlow starts quietly)
 
 import keras
 import numpy as np
 import pandas as pd
 from keras import layers
 
-from experiments.gradients import RESULTS, drawn_pictures, record_statistics
+from experiments.gradients import RESULTS, drawn_pictures, record_statistics, shuffled_batches
 
 
 def main():
@@ -34,7 +34,7 @@ def main():
             for batch in (None, 256, 64, 32, 16):
                 row = {"seed": seed, "depth": depth, "batch": batch or "inference"}
                 rows.append(row | compare(shallow, deeper, images, labels, batch))
-    data.write_table(RESULTS / "copy_proof.csv", pd.DataFrame(rows))
+    files.write_csv(RESULTS / "copy_proof.csv", pd.DataFrame(rows))
     print(pd.DataFrame(rows).groupby(["depth", "batch"]).median().to_string())
 
 
@@ -43,7 +43,7 @@ def trained_net(images, labels, depth=10, epochs=40):
     model = measure.small_net(depth, residual=False)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.05), loss, jit_compile=False)
-    model.fit(images, labels, batch_size=32, epochs=epochs, verbose=0)
+    model.fit(shuffled_batches(images, labels), epochs=epochs, shuffle=False, verbose=0)
     record_statistics(model, images)
     return model
 

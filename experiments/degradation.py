@@ -20,14 +20,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import UserError, data, sample  # isort: skip  (first: TensorFlow starts quietly)
+from helpers import UserError, data, download, files, synthetic  # isort: skip  (first: TensorFlow starts quietly)
 
 import keras
 import numpy as np
 import pandas as pd
 from keras import layers
 
-RESULTS = Path(__file__).resolve().parent / "results"
+from experiments.gradients import RESULTS, shuffled_batches
+from helpers.splits import split
+
 DEPTHS = (20, 56)
 RATES = {"SGD": (0.03, 0.1, 0.01, 0.3, 0.003), "Adam": (1e-3, 3e-4, 3e-3)}
 RUN = ["network", "depth", "optimizer", "learning_rate", "epochs", "seed"]  # names one run
@@ -92,9 +94,9 @@ def shortcut(x, width, strides):
 
 def photographs(name, per_class=40):
     """The training images, `per_class` of each category: uint8 (n, 32, 32, 3), and labels (n,)."""
-    folder = data.dataset_folder(name)
-    images = data.load_images(folder, 32, classes=sample.SAMPLE_CATEGORIES)
-    train, *_ = data.split(images.labels, images.class_names, per_class)
+    folder = download.dataset_folder(name)
+    images = data.load_images(folder, 32, classes=synthetic.CATEGORIES)
+    train, *_ = split(images.labels, images.class_names, per_class)
     return images.pixels[train], images.labels[train]
 
 
@@ -144,9 +146,9 @@ def sweep(images, labels, todo, file):
             curve = pd.concat([pd.read_csv(curves_file), curve])
         # A run that was stopped between the two files has left a curve.
         curve = curve.drop_duplicates([*RUN, "epoch"], keep="last")
-        data.write_table(curves_file, curve)
+        files.write_csv(curves_file, curve)
         row = named | scores | {"seconds": round(time.time() - start)}
-        data.write_table(file, pd.DataFrame([*runs.to_dict("records"), row]))
+        files.write_csv(file, pd.DataFrame([*runs.to_dict("records"), row]))
         print(row, flush=True)
 
 
@@ -173,7 +175,8 @@ def train(images, labels, network, depth, optimizer, rate, epochs, seed):
     quick = {"jit_compile": False, "steps_per_execution": 10}
     model.compile(method, loss, metrics=["accuracy"], **quick)
     stop = keras.callbacks.LambdaCallback(on_epoch_end=stop_when_fitted(model))
-    history = model.fit(images, labels, BATCH, epochs, verbose=0, callbacks=[stop]).history
+    batches = shuffled_batches(images, labels, BATCH)
+    history = model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[stop]).history
     curve = pd.DataFrame({"loss": history["loss"], "error": 1 - np.array(history["accuracy"])})
     curve = curve.round(4).assign(epoch=np.arange(1, len(curve) + 1))
     _, accuracy = model.evaluate(images, labels, 256, verbose=0)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import data, measure  # isort: skip  (first: TensorFlow starts quietly)
+from helpers import files, measure  # isort: skip  (first: TensorFlow starts quietly)
 
 import keras
 import numpy as np
 import pandas as pd
 
-from experiments.gradients import RESULTS, drawn_pictures
+from experiments.gradients import RESULTS, drawn_pictures, shuffled_batches
 
 DEPTHS = (10, 30)
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -46,7 +46,7 @@ def sweep(images, labels, file, depths=DEPTHS, rates=RATES, epochs=EPOCHS, seeds
             errors = training_errors(model, images, labels, rate, epochs)
             named = {"network": network, "depth": depth, "seed": seed, "learning_rate": rate}
             rows += [named | {"epoch": epoch, "error": error} for epoch, error in errors.items()]
-        data.write_table(file, pd.DataFrame(rows))
+        files.write_csv(file, pd.DataFrame(rows))
         print(network, depth, seed, flush=True)
 
 
@@ -54,7 +54,9 @@ def training_errors(model, images, labels, rate, epochs):
     """Trains from new random weights: {epoch: training error}, the mean of the last five epochs."""
     model.set_weights(keras.models.clone_model(model).get_weights())
     model.optimizer.learning_rate = rate
-    history = model.fit(images, labels, batch_size=32, epochs=epochs, verbose=0).history
+    history = model.fit(
+        shuffled_batches(images, labels), epochs=epochs, shuffle=False, verbose=0
+    ).history
     errors = 1 - np.array(history["accuracy"])
     return {e: round(float(errors[e - 5 : e].mean()), 4) for e in range(5, epochs + 1, 5)}
 
