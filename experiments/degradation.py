@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import UserError, data, download, files, synthetic  # isort: skip  (first: TensorFlow starts quietly)
+from helpers import UserError, data, download, files, synthetic  # isort: skip  (first: quiet)
 
 import keras
 import numpy as np

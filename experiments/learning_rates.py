@@ -54,9 +54,8 @@ def training_errors(model, images, labels, rate, epochs):
     """Trains from new random weights: {epoch: training error}, the mean of the last five epochs."""
     model.set_weights(keras.models.clone_model(model).get_weights())
     model.optimizer.learning_rate = rate
-    history = model.fit(
-        shuffled_batches(images, labels), epochs=epochs, shuffle=False, verbose=0
-    ).history
+    batches = shuffled_batches(images, labels)
+    history = model.fit(batches, epochs=epochs, shuffle=False, verbose=0).history
     errors = 1 - np.array(history["accuracy"])
     return {e: round(float(errors[e - 5 : e].mean()), 4) for e in range(5, epochs + 1, 5)}
 
