@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from keras import layers
 
-from experiments.gradients import RESULTS, drawn_pictures, record_statistics
+from experiments.gradients import RESULTS, drawn_pictures, record_statistics, shuffled_batches
 from helpers import files, measure
 
 
@@ -42,7 +42,7 @@ def trained_net(images, labels, depth=10, epochs=40):
     model = measure.small_net(depth, residual=False)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.05), loss, jit_compile=False)
-    model.fit(images, labels, batch_size=32, epochs=epochs, verbose=0)
+    model.fit(shuffled_batches(images, labels), epochs=epochs, shuffle=False, verbose=0)
     record_statistics(model, images)
     return model
 

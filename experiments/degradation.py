@@ -25,9 +25,10 @@ import numpy as np
 import pandas as pd
 from keras import layers
 
-from helpers import UserError, data, download, files, splits, synthetic
+from experiments.gradients import RESULTS, shuffled_batches
+from helpers import UserError, data, download, files, synthetic
+from helpers.splits import split
 
-RESULTS = Path(__file__).resolve().parent / "results"
 DEPTHS = (20, 56)
 RATES = {"SGD": (0.03, 0.1, 0.01, 0.3, 0.003), "Adam": (1e-3, 3e-4, 3e-3)}
 RUN = ["network", "depth", "optimizer", "learning_rate", "epochs", "seed"]  # names one run
@@ -46,7 +47,8 @@ def main():
             run_all(*photographs(args.data), args.epochs, file)
         print(table(pd.read_csv(file)).to_string())
     except UserError as error:
-        sys.exit(print(f"degradation.py: {error}", file=sys.stderr) or 2)
+        print(f"degradation.py: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 # --- what is trained ------------------------------------------------------------------------------
@@ -94,7 +96,7 @@ def photographs(name, per_class=40):
     """The training images, `per_class` of each category: uint8 (n, 32, 32, 3), and labels (n,)."""
     folder = download.dataset_folder(name)
     images = data.load_images(folder, 32, classes=synthetic.CATEGORIES)
-    train, *_ = splits.split(images.labels, images.class_names, per_class)
+    train, *_ = split(images.labels, images.class_names, per_class)
     return images.pixels[train], images.labels[train]
 
 
@@ -137,8 +139,8 @@ def sweep(images, labels, todo, file):
         if run in set(runs[RUN].itertuples(index=False, name=None)):
             continue
         start = time.time()
-        curve, scores = train(images, labels, *run)
         named = dict(zip(RUN, run, strict=True))
+        curve, scores = train(images, labels, named)
         curve = curve.assign(**named)[[*RUN, "epoch", "loss", "error"]]
         if curves_file.exists():
             curve = pd.concat([pd.read_csv(curves_file), curve])
@@ -150,16 +152,18 @@ def sweep(images, labels, todo, file):
         print(row, flush=True)
 
 
-def train(images, labels, network, depth, optimizer, rate, epochs, seed):
+def train(images, labels, run):
     """One training run: (its curve, thinned to 20 epochs, and its last training errors).
 
-    The learning rate falls to a tenth after a half of the updates and again after three quarters,
-    as in section 4.2. error: of the last epoch, as it trains (BatchNorm on each batch);
-    error_inference: of the finished network (BatchNorm with its running averages).
+    run: a dict with the keys RUN. The learning rate falls to a tenth after a half of the updates
+    and again after three quarters, as in section 4.2. error: of the last epoch, as it trains
+    (BatchNorm on each batch); error_inference: of the finished network (BatchNorm with its running
+    averages).
     """
     keras.utils.clear_session()
-    keras.utils.set_random_seed(seed)
-    model = cifar_net(depth, network == "residual", classes=int(labels.max()) + 1)
+    keras.utils.set_random_seed(run["seed"])
+    model = cifar_net(run["depth"], run["network"] == "residual", classes=int(labels.max()) + 1)
+    rate, epochs = run["learning_rate"], run["epochs"]
     steps = -(-len(images) // BATCH) * epochs
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
         [steps // 2, steps * 3 // 4], [rate, rate / 10, rate / 100]
@@ -167,13 +171,14 @@ def train(images, labels, network, depth, optimizer, rate, epochs, seed):
     method = {
         "SGD": keras.optimizers.SGD(schedule, momentum=0.9),
         "Adam": keras.optimizers.Adam(schedule),
-    }[optimizer]
+    }[run["optimizer"]]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # Ten steps at a time: less work between them.
     quick = {"jit_compile": False, "steps_per_execution": 10}
     model.compile(method, loss, metrics=["accuracy"], **quick)
     stop = keras.callbacks.LambdaCallback(on_epoch_end=stop_when_fitted(model))
-    history = model.fit(images, labels, BATCH, epochs, verbose=0, callbacks=[stop]).history
+    batches = shuffled_batches(images, labels, BATCH)
+    history = model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[stop]).history
     curve = pd.DataFrame({"loss": history["loss"], "error": 1 - np.array(history["accuracy"])})
     curve = curve.round(4).assign(epoch=np.arange(1, len(curve) + 1))
     _, accuracy = model.evaluate(images, labels, 256, verbose=0)

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from experiments.gradients import RESULTS, drawn_pictures
+from experiments.gradients import RESULTS, drawn_pictures, shuffled_batches
 from helpers import files, measure
 
 DEPTHS = (10, 30)
@@ -53,7 +53,8 @@ def training_errors(model, images, labels, rate, epochs):
     """Trains from new random weights: {epoch: training error}, the mean of the last five epochs."""
     model.set_weights(keras.models.clone_model(model).get_weights())
     model.optimizer.learning_rate = rate
-    history = model.fit(images, labels, batch_size=32, epochs=epochs, verbose=0).history
+    batches = shuffled_batches(images, labels)
+    history = model.fit(batches, epochs=epochs, shuffle=False, verbose=0).history
     errors = 1 - np.array(history["accuracy"])
     return {e: round(float(errors[e - 5 : e].mean()), 4) for e in range(5, epochs + 1, 5)}
 

@@ -38,11 +38,12 @@ def start():
     Raises UserError where packages are missing elsewhere, or cannot be installed.
     """
     in_colab = "google.colab" in sys.modules
-    if not in_colab:
+    if in_colab:
+        if missing := missing_packages():
+            install(missing)
+        import_tensorflow_quietly()
+    else:
         check()
-    elif missing := missing_packages():
-        install(missing)
-    import_tensorflow_quietly()
 
     import keras
     import tensorflow as tf

@@ -15,6 +15,7 @@ from matplotlib.patches import Circle, Rectangle
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from helpers import resnet, synthetic
+from helpers.files import atomic_write
 from helpers.plots import BLUE, DPI, GREY, ORANGE, PURPLE
 from images.blocks import draw_block, draw_blocks, shape_of  # noqa: F401
 from images.gradients import draw_depth, measured_norms
@@ -267,11 +268,10 @@ def content(figure):
 
 def save(figure, path):
     """Writes a figure and its content to a PNG: all of the file or none of it."""
-    part = path.with_name("part-" + path.name)
     metadata = {"Software": None, "Content": json.dumps(content(figure))}
-    figure.savefig(part, dpi=DPI, facecolor="white", metadata=metadata)
+    how = dict(dpi=DPI, facecolor="white", metadata=metadata)
+    atomic_write(path, lambda part: figure.savefig(part, **how))
     plt.close(figure)
-    part.replace(path)
 
 
 def draw_all(folder=IMAGES):

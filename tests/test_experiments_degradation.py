@@ -66,7 +66,7 @@ def test_the_jacobian_of_a_dense_layer_is_its_kernel():
 
 
 def test_singular_values_are_those_of_the_part_named():
-    images, _ = gradients.drawn_pictures(1, size=8)  # the Jacobian has (size / 2)**4 * 256 entries
+    images, _ = gradients.drawn_pictures(1, size=8)
     table = gradients.singular_values(images, [0], blocks=(1, 2))
     assert set(table["blocks"]) == {1, 2}
     plain = table.query("network == 'plain' and not batch_norm and initialiser == 'Glorot'")
@@ -162,3 +162,14 @@ def test_the_bottleneck_costs_a_little_less_than_the_basic_block_of_figure_5():
     bottleneck = block_cost.cost(256, lambda x: block_cost.resnet.identity_block(x, (64, 64, 256)))
     assert (basic["parameters"], bottleneck["parameters"]) == (74_368, 71_552)
     assert (basic["macs"], bottleneck["macs"]) == (231_211_008, 218_365_952)
+
+
+def test_batches_come_in_a_new_order_every_epoch_and_repeat_with_the_seed():
+    def orders():
+        keras.utils.set_random_seed(0)
+        batches = gradients.shuffled_batches(np.arange(16), np.arange(16), 4)
+        return [np.concatenate([images for images, _ in batches]).tolist() for _ in range(2)]
+
+    first, second = orders()
+    assert first != second and sorted(first) == sorted(second) == list(range(16))
+    assert orders() == [first, second]
