@@ -70,6 +70,8 @@ def parse_arguments(arguments=None):
     recipe = replace(RECIPES.get(args.data, RECIPES["folder"]), **chosen)
     if recipe.freeze and not recipe.init_from:
         parser.error("argument --freeze: needs a network to start from, --init-from")
+    if recipe.start_size and recipe.start_size > recipe.image_size:
+        parser.error("argument --start-size: must not be above --image-size")
     return args, recipe
 
 

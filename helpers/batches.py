@@ -129,16 +129,28 @@ def load_size(size):
     return round(1.25 * size)
 
 
+def resize(images, size):
+    """Images (n, s, s, c) at `size` x `size`, smoothed where they shrink."""
+    return (
+        images if images.shape[1] == size else tf.image.resize(images, (size, size), antialias=True)
+    )
+
+
+def steps_per_epoch(count, recipe):
+    """Full batches of `count` images; one of all of them where they are fewer than a batch."""
+    return max(count // recipe.batch_size, 1)
+
+
 def train_batches(images, labels, classes, recipe, first_epoch=0, backgrounds=None):
     """Augmented batches of the epochs first_epoch..recipe.epochs-1: (tf.data.Dataset, steps).
 
-    images: uint8 (n, s, s, 3) with s = load_size(recipe.image_size), or n file names that are
+    images: uint8 (n, s, s, 3), shrunk to s = load_size(recipe.image_size), or n file names that are
     read when needed; with backgrounds (m, s, s, 3) they are (n, s, s, 4), see copy_paste. A batch
     depends on (seed, epoch, step) alone, not on what ran before; steps are per epoch.
     """
     count = len(images)
+    steps = steps_per_epoch(count, recipe)
     batch_size = min(recipe.batch_size, count)
-    steps = count // batch_size
     one_hot = tf.one_hot(labels, classes)
     size = load_size(recipe.image_size)
     on_disk = np.ndim(images) == 1
@@ -159,7 +171,7 @@ def train_batches(images, labels, classes, recipe, first_epoch=0, backgrounds=No
             chosen = tf.numpy_function(read, [rows], tf.uint8)
             chosen = tf.ensure_shape(chosen, (batch_size, size, size, 3))
         else:
-            chosen = tf.gather(pixels, rows)
+            chosen = resize(tf.gather(pixels, rows), size)
         seed = tf.stack([recipe.seed + 1000 * epoch, tf.cast(step, tf.int32)])
         if backgrounds is not None:
             chosen = copy_paste(chosen, backgrounds, seed + 1)
@@ -174,10 +186,13 @@ def train_batches(images, labels, classes, recipe, first_epoch=0, backgrounds=No
     return without_autotune(batches.map(batch, num_parallel_calls=2).prefetch(4)), steps
 
 
-def eval_batches(images, labels, classes, batch_size=64):
-    """Batches as they are, in order, for validation: a tf.data.Dataset."""
+def eval_batches(images, labels, classes, size=None, batch_size=64):
+    """Batches as they are, in order, for validation, shrunk to `size`: a tf.data.Dataset."""
     dataset = tf.data.Dataset.from_tensor_slices((images, tf.one_hot(labels, classes)))
-    return without_autotune(dataset.batch(batch_size).prefetch(2))
+    dataset = dataset.batch(batch_size)
+    if size:
+        dataset = dataset.map(lambda images, targets: (resize(images, size), targets))
+    return without_autotune(dataset.prefetch(2))
 
 
 def without_autotune(dataset):

@@ -79,10 +79,11 @@ def suits(layer):
     )
 
 
-def fuse(model):
+def fuse(model, any_size=False):
     """A copy of a keras.Model with fused batch normalisation, where there is a kernel for it.
 
-    Layers have the same names and order, weights the same values. The copy is not compiled.
+    Layers have the same names and order, weights the same values. The copy is not compiled. With
+    any_size it takes images of any height and width.
     """
 
     def copy(layer):
@@ -90,7 +91,8 @@ def fuse(model):
         return kind.from_config(layer.get_config())
 
     bare = keras.Model(model.inputs, model.outputs, name=model.name)  # not compiled
-    fused = keras.models.clone_model(bare, clone_function=copy)
+    inputs = [keras.Input((None, None, 3))] if any_size else None
+    fused = keras.models.clone_model(bare, input_tensors=inputs, clone_function=copy)
     fused.dtype_policy = model.dtype_policy  # in mixed_float16 `compile` adds the loss scaling
     fused.set_weights(model.get_weights())
     return fused

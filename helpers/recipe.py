@@ -21,6 +21,7 @@ class Recipe:
 
     architecture: str = setting("resnet50", "the network", choices=("resnet50", "resnet101"))
     image_size: int = setting(64, "side in pixels", at_least=32)
+    start_size: int = setting(None, "side at first; grows by 32 up to the last", at_least=32)
     per_class: int = setting(30, "training images per class; the rest is for testing", at_least=1)
     val_per_class: int = setting(0, "of those, images per class kept for validation", at_least=0)
     epochs: int = setting(140, "passes over the training images", at_least=1)
@@ -33,6 +34,7 @@ class Recipe:
     label_smoothing: float = setting(0.1, "of the targets", at_least=0.0, below=1)
     mixup: float = setting(0.2, "alpha of the Beta distribution, 0 for none", at_least=0.0)
     cutmix: float = setting(0.5, "share of the images mixed by CutMix", at_least=0.0, at_most=1)
+    unmixed: float = setting(0.0, "last share of epochs without mixing", at_least=0.0, at_most=1)
     min_crop_scale: float = setting(0.45, "shortest side of a crop", at_least=0.1, at_most=1)
     zero_init_residual: bool = setting(True, "start each block's last gamma at 1, not 0")
     batch_norm_momentum: float = setting(None, "default: by steps per epoch", at_least=0.0, below=1)
@@ -44,6 +46,18 @@ class Recipe:
     imagenet: bool = setting(False, "start from ImageNet weights (a download)")
     init_from: str = setting(None, "trained network to start from: a name in models/, or a folder")
     freeze: str = setting(None, "keep --init-from up to this stage", choices=STAGES)
+
+    def at_epoch(self, epoch):
+        """The recipe of one epoch, from 0: the image size grows, and mixing ends before the end.
+
+        Source of growing images: Howard et al. 2018 (fast.ai's DAWNBench entry); Tan and Le 2021
+        (EfficientNetV2), section 4.
+        """
+        sizes = [*range(self.start_size or self.image_size, self.image_size, 32), self.image_size]
+        now = replace(self, image_size=sizes[epoch * len(sizes) // self.epochs], start_size=None)
+        if epoch >= round((1 - self.unmixed) * self.epochs):
+            now = replace(now, mixup=0.0, cutmix=0.0)
+        return now
 
 
 # What differs between the data sets.

@@ -4,9 +4,11 @@
 not at all.
 """
 
+import itertools
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -16,7 +18,7 @@ import pandas as pd
 import tensorflow as tf
 
 from helpers import UserError, fused
-from helpers.batches import eval_batches, train_batches
+from helpers.batches import eval_batches, steps_per_epoch, train_batches
 from helpers.files import atomic_write, write_csv
 from helpers.models import CARD, dtype_policy, read_card
 from helpers.recipe import STAGES
@@ -152,33 +154,40 @@ def fit(model, train, recipe, val=None, checkpoint=None, backgrounds=None, verbo
     checkpoint: a Checkpoint; if it holds a started run, that goes on. backgrounds: see
     train_batches. verbose: as in keras.Model.fit; a terminal gets one bar for the whole run.
     """
-    classes = model.output_shape[-1]
     run = checkpoint or Checkpoint(None, {})
-    first_epoch = len(run.history)
-    batches, steps = train_batches(*train, classes, recipe, first_epoch, backgrounds)
+    steps = steps_per_epoch(len(train[0]), recipe)
     set_batch_norm_momentum(model, steps, recipe.batch_norm_momentum)
-    fast = compile_model(fused.fuse(model), recipe, steps)
-    if first_epoch:
+    fast = compile_model(fused.fuse(model, any_size=bool(recipe.start_size)), recipe, steps)
+    if run.history:
         restore(fast, run.folder)
-    callbacks = [run]
-    if verbose and sys.stdout.isatty():
-        from tqdm.keras import TqdmCallback  # here: in a notebook it warns of missing widgets
-
-        callbacks.append(TqdmCallback(recipe.epochs, verbose=0, initial=first_epoch))
-        verbose = 0
-    if first_epoch < recipe.epochs:
+    classes = model.output_shape[-1]
+    for part in parts(recipe, len(run.history)):
+        first_epoch = len(run.history)
+        bar = [progress_bar(recipe, first_epoch)] if verbose and sys.stdout.isatty() else []
         fast.fit(
-            batches,
-            epochs=recipe.epochs,
+            train_batches(*train, classes, part, first_epoch, backgrounds)[0],
+            epochs=part.epochs,
             initial_epoch=first_epoch,
             steps_per_epoch=steps,
-            validation_data=eval_batches(*val, classes) if val else None,
+            validation_data=eval_batches(*val, classes, part.image_size) if val else None,
             shuffle=False,  # train_batches has done that
-            verbose=verbose,
-            callbacks=callbacks,
+            verbose=0 if bar else verbose,
+            callbacks=[run, *bar],
         )
     model.set_weights(fast.get_weights())
     return run.history
+
+
+def parts(recipe, first_epoch=0):
+    """The recipes of the run's parts, each up to the epoch at which its settings change."""
+    for part, epochs in itertools.groupby(range(first_epoch, recipe.epochs), recipe.at_epoch):
+        yield replace(part, epochs=max(epochs) + 1)
+
+
+def progress_bar(recipe, first_epoch):
+    from tqdm.keras import TqdmCallback  # here: in a notebook it warns of missing widgets
+
+    return TqdmCallback(recipe.epochs, verbose=0, initial=first_epoch)
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -149,6 +149,7 @@ BAD_FOR_TRAIN = {
     "--label-smoothing 2": (None, ["--label-smoothing", "2"], "must be below 1"),
     "--cutmix 2": (None, ["--cutmix", "2"], "must be 1 or less"),
     "--min-crop-scale 2": (None, ["--min-crop-scale", "2"], "must be 1 or less"),
+    "--start-size 96": (None, ["--start-size", "96"], "must not be above --image-size"),
     "--precision half": (None, ["--precision", "half"], "invalid choice"),
     "unknown flag": (None, ["--gpu"], "unrecognized arguments"),
     "unknown data": (None, ["--data", "imagenet"], "no such folder"),

@@ -94,8 +94,11 @@ def run_until(moment, left_behind, *arguments, out):
 @pytest.fixture(scope="module")
 def flags(tmp_path_factory):
     folder = write_folder(tmp_path_factory.mktemp("data") / "pictures", count=20)
-    options = "--image-size 32 --batch-size 4 --epochs 4 --per-class 12 --val-per-class 2"
-    return ["--data", str(folder), *options.split(), "--precision", "float32"]
+    options = (
+        "--image-size 40 --start-size 32 --unmixed 0.25 --batch-size 4 --epochs 4 --per-class 12 "
+        "--val-per-class 2 --precision float32"
+    )
+    return ["--data", str(folder), *options.split()]
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +123,7 @@ def test_a_finished_training_leaves_the_promised_files(uninterrupted):
     assert list(history["epoch"]) == [1, 2, 3, 4]
     card = json.loads((uninterrupted / "card.json").read_text())
     assert card["class_names"] == ["blue", "green"] and card["test"]["images"] == 16
-    assert (card["image_size"], card["test_size"]) == (32, 40)  # it has learned from small crops
+    assert (card["image_size"], card["test_size"]) == (40, 50)  # it has learned from small crops
     split = pd.read_csv(uninterrupted / "split.csv")
     assert split["part"].value_counts().to_dict() == {"train": 20, "test": 16, "validation": 4}
     assert split["file"].is_unique
@@ -176,6 +179,31 @@ def test_an_unfinished_training_with_other_settings_is_kept(flags, killed, tmp_p
 
 
 # --- the recipe
+
+
+def test_images_grow_and_mixing_ends_within_a_run():
+    recipe = Recipe(image_size=128, start_size=64, unmixed=0.25, epochs=12)
+    found = [
+        (part.image_size, part.mixup, part.cutmix, part.epochs) for part in training.parts(recipe)
+    ]
+    assert found == [(64, 0.2, 0.5, 4), (96, 0.2, 0.5, 8), (128, 0.2, 0.5, 9), (128, 0.0, 0.0, 12)]
+    assert [part.epochs for part in training.parts(recipe, 8)] == [9, 12]
+    assert [part.image_size for part in training.parts(Recipe(image_size=80))] == [80]
+
+
+def test_the_batches_of_a_run_are_those_of_its_parts(flags, tmp_path, monkeypatch):
+    seen = []
+    fit = training.keras.Model.fit
+
+    def spy(model, shown, **options):
+        seen.append(
+            (shown.element_spec[0].shape[1], options["validation_data"].element_spec[0].shape[1])
+        )
+        return fit(model, shown, **options)
+
+    monkeypatch.setattr(training.keras.Model, "fit", spy)
+    assert run_train(*flags, "--out", tmp_path / "out")[0] == 0
+    assert seen == [(32, 32), (40, 40), (40, 40)]
 
 
 def test_the_learning_rate_climbs_then_falls_to_zero():
