@@ -10,6 +10,7 @@ standard error is about 1.5 points. A run takes about 17 minutes on two cores.
 
 import argparse
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,20 +20,32 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from experiments import variants
 from helpers import UserError, batches, data, download, files, models, training
 from helpers.recipe import Recipe
 from helpers.splits import split
 
 RESULTS = files.ROOT / "experiments/results/search.csv"
 RECIPE = Recipe(val_per_class=10, epochs=60, precision="mixed_bfloat16")
+VARIANTS = {
+    "TrivialAugment": variants.with_trivial_augment,
+    "averaged weights": variants.with_averaged_weights,
+}
 RUNS = {
     "base": {},
     "decay 0.5": {"weight_decay": 0.5},
     "decay 0.2": {"weight_decay": 0.2},
-    "decay 1": {"weight_decay": 1.0},
+    "TrivialAugment": {"weight_decay": 0.2},
+    "64 to 128 px": {"weight_decay": 0.2, "image_size": 128, "start_size": 64},
     "rate 2e-3, decay 0.2": {"learning_rate": 2e-3, "weight_decay": 0.2},
-    "rate 5e-4, decay 0.5": {"learning_rate": 5e-4, "weight_decay": 0.5},
+    "averaged weights": {"weight_decay": 0.2},
+    "unmixed 0.2": {"weight_decay": 0.2, "unmixed": 0.2},
+    "crops 0.25": {"weight_decay": 0.2, "min_crop_scale": 0.25},
+    "64 to 96 px": {"weight_decay": 0.2, "image_size": 96, "start_size": 64},
+    "120 epochs": {"weight_decay": 0.2, "epochs": 120},
+    "decay 1": {"weight_decay": 1.0},
     "sgd 0.1, decay 5e-3": {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 5e-3},
+    "sgd 0.1, decay 2e-2": {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 2e-2},
 }
 
 
@@ -57,7 +70,8 @@ def search(folder, names, seed, results=RESULTS, scratch=files.ROOT / "build/sea
         if (name, seed) in done:
             continue
         recipe = replace(RECIPE, **RUNS[name], seed=seed)
-        row = {"run": name, "seed": seed, **run(folder, recipe, scratch / f"{name}-{seed}")}
+        with VARIANTS.get(name, nullcontext)():
+            row = {"run": name, "seed": seed, **run(folder, recipe, scratch / f"{name}-{seed}")}
         rows.append(row)
         files.write_csv(results, pd.DataFrame(rows))
         print(f"{row['accuracy']:.1%}  {name}, seed {seed}", flush=True)
@@ -68,7 +82,7 @@ def run(folder, recipe, scratch):
     keras.utils.clear_session()  # gives memory back
     images = data.load_images(folder, batches.load_size(recipe.image_size))
     train, val, _ = split(images.labels, images.class_names, recipe.per_class, recipe.val_per_class)
-    settings = {name: value for name, value in vars(recipe).items()}
+    settings = dict(vars(recipe))
     _, history = training.previous_run(scratch, settings)
     scratch.mkdir(parents=True, exist_ok=True)
     model = training.build_model(recipe, len(images.class_names))

@@ -12,8 +12,8 @@ def augment(images, labels, seed, size, mixup=0.2, min_crop_scale=0.45, cutmix=0
     images uint8 (n, s, s, 3), labels one-hot (n, classes), seed int (2,) -> float32
     (n, size, size, 3) in 0-255 and (n, classes). All randomness comes from the seed, so a resumed
     run sees the batches it would have seen. mixup: alpha of the Beta distribution, 0 for none;
-    cutmix: the share of images that get a rectangle of another pasted in instead. Sources:
-    Szegedy et al. 2014 (crops); Zhang et al. 2017 (mixup); Yun et al. 2019 (CutMix).
+    cutmix: the share of images that get a rectangle of another pasted in instead. Source: Szegedy
+    et al. 2014 (crops).
     """
     count = tf.shape(images)[0]
     seeds = tf.unstack(tf.random.split(seed, 8), num=8)
@@ -37,10 +37,23 @@ def augment(images, labels, seed, size, mixup=0.2, min_crop_scale=0.45, cutmix=0
     images = (images - mean) * uniform(4, (1, 1, 1), 0.7, 1.3) + mean
     images = tf.clip_by_value(images * uniform(5, (1, 1, 1), 0.7, 1.3), 0.0, 255.0)
 
+    return mix(images, labels, seed, mixup, cutmix)
+
+
+def mix(images, labels, seed, mixup, cutmix):
+    """Mixes each image of a batch, and its label, with that at the same place from the end.
+
+    images float32 (n, s, s, c), labels (n, classes), seed int (2,) -> the same shapes. Sources:
+    Zhang et al. 2017 (mixup); Yun et al. 2019 (CutMix).
+    """
+    if not (mixup or cutmix):
+        return images, labels
+    count, size = tf.shape(images)[0], images.shape[1]
     lam = tf.ones((count, 1, 1, 1))  # of the image itself, for each pixel
     if mixup:
         # lam ~ Beta(mixup, mixup), made of two gamma variables
-        one, other = (tf.random.stateless_gamma((count,), seeds[k], mixup) + 1e-8 for k in (6, 7))
+        seeds = tf.unstack(tf.random.split(seed, 8), num=8)[6:]  # augment takes the others
+        one, other = (tf.random.stateless_gamma((count,), key, mixup) + 1e-8 for key in seeds)
         lam = (one / (one + other))[:, None, None, None]
     if cutmix:
         chance, area, x, y = tf.unstack(
@@ -51,11 +64,9 @@ def augment(images, labels, seed, size, mixup=0.2, min_crop_scale=0.45, cutmix=0
         inside = (tf.abs(pixel - y) < reach)[:, :, None] & (tf.abs(pixel - x) < reach)[:, None, :]
         pasted = 1 - tf.cast(inside, tf.float32)[..., None]
         lam = tf.where(chance[..., None, None] < cutmix, pasted, lam)
-    if mixup or cutmix:
-        images = lam * images + (1 - lam) * images[::-1]
-        lam = tf.reduce_mean(lam, (1, 2))
-        labels = lam * labels + (1 - lam) * labels[::-1]
-    return images, labels
+    share = tf.reduce_mean(lam, (1, 2))
+    labels = share * labels + (1 - share) * labels[::-1]
+    return lam * images + (1 - lam) * images[::-1], labels
 
 
 def copy_paste(images, backgrounds, seed, degrees=35.0, min_scale=0.5, stretch=0.3):
