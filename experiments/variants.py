@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from helpers import batches, fused
 
-OPERATIONS = [
+OPERATIONS = (
     "identity",
     "brightness",
     "colour",
@@ -22,7 +22,7 @@ OPERATIONS = [
     "translate_x",
     "translate_y",
     "rotate",
-]
+)
 
 
 def trivial_augment(images, seed):
