@@ -15,13 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
-import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from experiments import variants
-from helpers import UserError, batches, data, download, files, models, training
+from helpers import UserError, batches, data, download, evaluation, files, models, training
 from helpers.recipe import Recipe
 from helpers.splits import split
 
@@ -103,11 +102,13 @@ def describe(recipe):
 
 
 def score(labels, probabilities):
-    """Accuracy (each class has as many images) and cross-entropy in nats."""
-    right = probabilities[np.arange(len(labels)), labels]
+    """Accuracy (each class has as many images), cross-entropy in nats, the best temperature."""
+    temperature = evaluation.fit_temperature(labels, probabilities)
     return {
         "accuracy": round(float((probabilities.argmax(1) == labels).mean()), 4),
-        "cross_entropy": round(float(-np.log(right + 1e-9).mean()), 4),
+        "cross_entropy": round(evaluation.cross_entropy(labels, probabilities), 4),
+        "temperature": round(temperature, 3),
+        "tempered": round(evaluation.cross_entropy(labels, probabilities, temperature), 4),
     }
 
 
