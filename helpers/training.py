@@ -21,32 +21,13 @@ from helpers import UserError, fused
 from helpers.batches import eval_batches, steps_per_epoch, train_batches
 from helpers.files import atomic_write, write_csv
 from helpers.models import CARD, dtype_policy, read_card
+from helpers.precision import choose_precision  # noqa: F401  (called as training.choose_precision)
 from helpers.recipe import STAGES
 from helpers.resnet import ARCHITECTURES, copy_weights, imagenet_network
 
 CHECKPOINT, BEST, HISTORY = "checkpoint.weights.h5", "best.weights.h5", "history.csv"
 
 # --- the network --------------------------------------------------------------------------------
-
-
-def choose_precision():
-    """The faster dtype policy here, by a half-second benchmark: "mixed_bfloat16" or "float32".
-
-    On a CPU with AVX512-BF16 training becomes about 1.6 times as fast, on others slower.
-    """
-    seconds = {}
-    for dtype in ("float32", "bfloat16"):
-        x = tf.cast(tf.random.stateless_uniform((32, 16, 16, 128), (0, 0)), dtype)
-        kernel = tf.cast(tf.random.stateless_uniform((3, 3, 128, 128), (0, 1)), dtype)
-        convolve = tf.function(lambda x, k: tf.reduce_sum(tf.nn.conv2d(x, k, 1, "SAME")))
-        convolve(x, kernel)
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            convolve(x, kernel).numpy()
-            times.append(time.perf_counter() - start)
-        seconds[dtype] = min(times)
-    return "mixed_bfloat16" if seconds["bfloat16"] < 0.8 * seconds["float32"] else "float32"
 
 
 def build_model(recipe, classes, init=None):
@@ -130,7 +111,11 @@ def build_optimizer(recipe, steps):
 
 
 def compile_model(model, recipe, steps):
-    """Compiles with the recipe's optimizer and smoothed cross-entropy; returns the model."""
+    """Compiles with the recipe's optimizer and smoothed cross-entropy; returns the model.
+
+    In mixed_float16 Keras puts a LossScaleOptimizer around the optimizer: gradients that are too
+    small for float16 are scaled up.
+    """
     optimizer = build_optimizer(recipe, steps)
     model.compile(
         optimizer,
@@ -139,7 +124,7 @@ def compile_model(model, recipe, steps):
         # XLA makes training on a CPU several times slower.
         jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
     )
-    optimizer.build(model.trainable_variables)
+    model.optimizer.build(model.trainable_variables)
     return model
 
 

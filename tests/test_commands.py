@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import importlib
 import io
 import json
 import os
@@ -17,7 +18,7 @@ from conftest import archive_of, picture, small_network, write_folder
 
 import predict
 import train
-from helpers import UserError, files, models, resnet, setup, training
+from helpers import UserError, files, inference, models, resnet, setup, training
 from helpers.files import ROOT
 
 
@@ -62,6 +63,32 @@ def test_predict_prints_aligned_lines(capsys, model, tmp_path):
     assert len(output) == 6 and len({line.index("%") for line in output if "%" in line}) == 1
 
 
+# Predicts, then prints which packages have been imported that take long and are of no use here.
+COLD_START = """
+import sys
+import predict
+try:
+    predict.main(["images/test.jpg", "--model", "caltech101", "--json"])
+except SystemExit as stop:
+    slow = [name for name in (*predict.UNUSED, "seaborn", "helpers.plots") if name in sys.modules]
+    import scipy  # can be imported again
+    print("code", stop.code, "imported", slow)
+"""
+
+
+def test_predict_starts_without_the_packages_that_it_does_not_use():
+    done = run("-c", COLD_START)
+    assert done.stdout.splitlines()[-1] == "code 0 imported []", done.stderr
+
+
+def test_packages_are_hidden_unless_they_are_imported_already():
+    with predict.hidden(["json", "zipapp"]):
+        assert importlib.import_module("json") is json
+        with pytest.raises(ImportError):
+            importlib.import_module("zipapp")
+    assert importlib.import_module("zipapp").__name__ == "zipapp"
+
+
 def test_predict_takes_folders_and_prints_json(capsys, model, folder):
     output = json.loads(run_predict(capsys, folder / "blue", "--model", model, "--json"))
     assert [os.path.basename(row["file"]) for row in output] == [
@@ -73,6 +100,20 @@ def test_predict_takes_folders_and_prints_json(capsys, model, folder):
         assert sum(probabilities) == pytest.approx(1, abs=1e-5)
     one = json.loads(run_predict(capsys, folder / "blue", "--model", model, "--json", "--top", 1))
     assert all(len(row["predictions"]) == 1 for row in one)
+
+
+def test_many_pictures_get_the_answers_that_few_get(capsys, model, folder, monkeypatch):
+    few = json.loads(run_predict(capsys, folder / "blue", "--model", model, "--json"))
+    folded = []
+    fold = inference.fold_batch_norm
+    monkeypatch.setattr(inference, "fold_batch_norm", lambda *a: folded.append(a) or fold(*a))
+    monkeypatch.setattr(predict, "MANY", 6)
+    many = json.loads(run_predict(capsys, folder / "blue", "--model", model, "--json"))
+    assert len(folded) == 1
+    for one, other in zip(few, many, strict=True):
+        for row in one["predictions"]:
+            (same,) = [found for found in other["predictions"] if found["class"] == row["class"]]
+            assert same["probability"] == pytest.approx(row["probability"], abs=0.01)
 
 
 def test_a_bad_picture_among_good_ones_costs_only_itself(capsys, model, folder):
@@ -265,31 +306,10 @@ def run(*command):
     )
 
 
-# predict.py as typed; then it says which plotting modules have been loaded.
-TYPED = """
-import runpy, sys
-sys.argv = ["predict.py", "nowhere.jpg", "--model", "nowhere"]
-try:
-    runpy.run_path("predict.py", run_name="__main__")
-finally:
-    print(sorted({"seaborn", "helpers.plots"} & set(sys.modules)))
-"""
-
-
-@pytest.fixture(scope="module")
-def typed():
-    return run("-c", TYPED)
-
-
-def test_no_log_noise_and_no_traceback(typed):
-    assert typed.returncode == 2
-    assert typed.stderr.count("\n") == typed.stdout.count("\n") == 1, typed.stderr
-
-
-def test_a_prediction_loads_no_plotting_library(typed):
-    """They take a second to load. (Keras itself loads IPython, matplotlib and scikit-learn.)"""
-    assert "No trained model" in typed.stderr  # so all that a prediction needs had been imported
-    assert typed.stdout == "[]\n"
+def test_no_log_noise_and_no_traceback():
+    done = run("predict.py", "nowhere.jpg", "--model", "nowhere")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1 and "No trained model" in done.stderr, done.stderr
 
 
 def test_help_does_not_wait_for_tensorflow():
