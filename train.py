@@ -23,7 +23,9 @@ EPILOG = """examples:
   python train.py --data my_pictures   a folder with one sub-folder per class
 
 A run that was stopped, however it was, goes on when the same command is started again, from
-the last epoch that it finished."""
+the last epoch that it finished.
+
+All GPUs of a machine are used. For several machines see docs/several-machines.md."""
 
 
 # --- the command line ---------------------------------------------------------------------------
@@ -139,7 +141,7 @@ def train(args, recipe):
         training.discard(out)
     distributed.check_same(settings)  # waits for the chief, which may have to discard
     card, history = training.previous_run(out, settings)
-    distributed.check_same({"epochs done": len(history), "card": card})
+    distributed.check_same({"epochs done": len(history), "finished": bool(card)})
     if card:
         print(f"{out} holds this very training run, finished (--overwrite trains anew).")
         return report(card["test"], out)

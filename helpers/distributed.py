@@ -25,8 +25,9 @@ def worker():
         config = json.loads(os.environ.get("TF_CONFIG", "{}"))
         cluster = config.get("cluster", {})
         jobs = [(job, i) for job in ("chief", "worker") for i in range(len(cluster.get(job, [])))]
-        task = (config["task"]["type"], int(config["task"]["index"])) if jobs else None
-        return (jobs.index(task), len(jobs)) if jobs else (0, 1)
+        if not jobs:
+            return 0, 1
+        return jobs.index((config["task"]["type"], int(config["task"]["index"]))), len(jobs)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"TF_CONFIG does not say which machine this is ({error}): see docs/several-machines.md."
@@ -74,8 +75,7 @@ def from_chief(value):
 def check_same(settings):
     """Raises UserError where this machine's settings, a dict, are not the chief's."""
     chief = from_chief(settings)
-    different = [name for name in settings if settings[name] != chief.get(name)]
-    if different:
+    if different := [name for name in settings if settings[name] != chief.get(name)]:
         raise UserError(
             f"This machine and the chief differ in {', '.join(different)}: start the same command "
             "on all machines, with the same images and a folder --out that they share."
@@ -126,15 +126,9 @@ class Replicated(keras.Model):
         with self.distribute_strategy.scope():
             self._symbolic_build(data_batch=(self.inputs[0], self.outputs[0]))
 
-    def make_train_function(self, force=False):
-        @tf.function
-        def train_function(iterator):
-            logs = self.distribute_strategy.run(self.train_step, args=(next(iterator),))
-            # Keras averages over axis 0, which a scalar does not have.
-            mean = functools.partial(self.distribute_strategy.reduce, "MEAN", axis=None)
-            return {name: mean(log) for name, log in logs.items()}
-
-        self.train_function = train_function
+    def train_step(self, data):
+        # Keras averages the machines' logs over axis 0, which a scalar does not have.
+        return {name: tf.reshape(log, [1]) for name, log in super().train_step(data).items()}
 
     def fit(self, x, **options):
         """x: a tf.data.Dataset of this machine's rows of the batches."""
