@@ -1,6 +1,7 @@
 """Trains a ResNet-50 and writes it to a folder of models/. `python train.py --help` tells more."""
 
 import argparse
+import io
 import os
 import sys
 from dataclasses import asdict, replace
@@ -22,7 +23,9 @@ EPILOG = """examples:
   python train.py --data my_pictures   a folder with one sub-folder per class
 
 A run that was stopped, however it was, goes on when the same command is started again, from
-the last epoch that it finished."""
+the last epoch that it finished.
+
+All GPUs of a machine are used. For several machines see docs/several-machines.md."""
 
 
 # --- the command line ---------------------------------------------------------------------------
@@ -123,26 +126,35 @@ class Renamed(argparse.Action):
 
 def train(args, recipe):
     """Trains by the recipe and scores the result, or goes on where an earlier start stopped."""
-    from helpers import models, splits, training
+    from helpers import distributed, models, splits, training
 
+    distributed.strategy()  # with several machines: waits for them, before any computation
+    chief = distributed.worker()[0] == 0
+    if not chief:
+        sys.stdout = io.StringIO()
     out = output_folder(args)
     images, parts, folder = read_data(args, recipe)
     init, init_card = models.load_model(recipe.init_from) if recipe.init_from else (None, {})
     settings = {"images": len(images.paths), "classes": len(images.class_names), **asdict(recipe)}
     settings["init_sha256"] = init_card.get("weights_sha256")
-    if args.overwrite:
+    if args.overwrite and chief:
         training.discard(out)
+    distributed.check_same(settings)  # waits for the chief, which may have to discard
     card, history = training.previous_run(out, settings)
+    distributed.check_same({"epochs done": len(history), "finished": bool(card)})
     if card:
         print(f"{out} holds this very training run, finished (--overwrite trains anew).")
         return report(card["test"], out)
     if history:
         print(f"Going on after epoch {len(history)} of {recipe.epochs}")
-    splits.write_split(out / "split.csv", folder, images, parts)
+    if chief:
+        splits.write_split(out / "split.csv", folder, images, parts)
 
     recipe = with_precision(recipe, history)
     model = training.build_model(recipe, len(images.class_names), init)
     history = fit(model, images, parts, args, recipe, training.Checkpoint(out, settings, history))
+    if not chief:
+        return
     minutes = round(sum(row["seconds"] for row in history) / 60, 1)
     print(f"Trained for {minutes} minutes")
     if recipe.val_per_class:
@@ -205,11 +217,11 @@ def read_data(args, recipe):
 
 def with_precision(recipe, history):
     """The recipe with a precision in place of "auto": that of the started run, or the faster."""
-    from helpers import training
+    from helpers import distributed, training
 
     if recipe.precision == "auto":
         precision = history[0]["precision"] if history else training.choose_precision()
-        recipe = replace(recipe, precision=precision)
+        recipe = replace(recipe, precision=distributed.from_chief(precision))
     print(f"Training in {recipe.precision}", flush=True)
     return recipe
 

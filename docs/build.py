@@ -23,6 +23,7 @@ DOCUMENTS = [
         "README.md",
         "INSTALL.md",
         "CONTRIBUTING.md",
+        "docs/several-machines.md",
         "exercises/TEACHING.md",
         "models/caltech101/README.md",
         "models/signs/README.md",

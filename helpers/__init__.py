@@ -3,6 +3,7 @@
 resnet       the network: identity block, convolutional block, ResNet-50, ResNet-101
 recipe       every setting of a training run, with its default and its flag
 training     builds and trains a network by a recipe; checkpoints
+distributed  training on several GPUs or machines
 batches      augmentation and batches
 data         images from files
 splits       which images are for training, validation and testing

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from helpers.data import read_images
+from helpers.distributed import own_rows, worker
 
 
 def augment(images, labels, seed, size, mixup=0.2, min_crop_scale=0.45, cutmix=0.0):
@@ -16,10 +17,11 @@ def augment(images, labels, seed, size, mixup=0.2, min_crop_scale=0.45, cutmix=0
     et al. 2014 (crops).
     """
     count = tf.shape(images)[0]
+    total = count * worker()[1]  # of the whole batch, on all machines
     seeds = tf.unstack(tf.random.split(seed, 8), num=8)
 
     def uniform(key, shape, low, high):
-        return tf.random.stateless_uniform((count, *shape), seeds[key], low, high)
+        return own_rows(tf.random.stateless_uniform((total, *shape), seeds[key], low, high))
 
     # A crop whose sides are min_crop_scale to 1 times the image's, up to a third longer one way.
     stretch = tf.exp(uniform(0, (1,), -0.15, 0.15))
@@ -49,16 +51,16 @@ def mix(images, labels, seed, mixup, cutmix):
     if not (mixup or cutmix):
         return images, labels
     count, size = tf.shape(images)[0], images.shape[1]
+    total = count * worker()[1]  # see augment
     lam = tf.ones((count, 1, 1, 1))  # of the image itself, for each pixel
     if mixup:
         # lam ~ Beta(mixup, mixup), made of two gamma variables
         seeds = tf.unstack(tf.random.split(seed, 8), num=8)[6:]  # augment takes the others
-        one, other = (tf.random.stateless_gamma((count,), key, mixup) + 1e-8 for key in seeds)
-        lam = (one / (one + other))[:, None, None, None]
+        one, other = (tf.random.stateless_gamma((total,), key, mixup) + 1e-8 for key in seeds)
+        lam = own_rows(one / (one + other))[:, None, None, None]
     if cutmix:
-        chance, area, x, y = tf.unstack(
-            tf.random.stateless_uniform((4, count, 1), tf.random.fold_in(seed, 1))
-        )
+        uniforms = tf.random.stateless_uniform((4, total, 1), tf.random.fold_in(seed, 1))
+        chance, area, x, y = map(own_rows, tf.unstack(uniforms))
         pixel = (tf.range(size, dtype=tf.float32) + 0.5) / size
         reach = tf.sqrt(area) / 2  # half a side of the rectangle, which the border may cut off
         inside = (tf.abs(pixel - y) < reach)[:, :, None] & (tf.abs(pixel - x) < reach)[:, None, :]
@@ -78,11 +80,11 @@ def copy_paste(images, backgrounds, seed, degrees=35.0, min_scale=0.5, stretch=0
     contrast change, down to a bare outline: outlines generalise better than shading (Geirhos et
     al. 2019). Half of the images keep their background; light and soft shadows vary on all.
     """
-    count = tf.shape(images)[0]
+    total = tf.shape(images)[0] * worker()[1]  # see augment
     seeds = tf.unstack(tf.random.split(seed, 10), num=10)
 
-    def uniform(key, shape, low, high):
-        return tf.random.stateless_uniform((count, *shape), seeds[key], low, high)
+    def uniform(key, shape, low, high, dtype="float32"):
+        return own_rows(tf.random.stateless_uniform((total, *shape), seeds[key], low, high, dtype))
 
     zoom = uniform(0, (), min_scale, 1.1)
     room = (1.25 - zoom)[:, None] / 3  # a small object may lie further from the middle
@@ -98,7 +100,7 @@ def copy_paste(images, backgrounds, seed, degrees=35.0, min_scale=0.5, stretch=0
     changed *= tf.exp(uniform(4, (1, 1, 1), -0.6, 0.2))
     images = mask * changed + (1 - mask) * object_
 
-    chosen = tf.random.stateless_uniform((count,), seeds[5], 0, len(backgrounds), "int32")
+    chosen = uniform(5, (), 0, len(backgrounds), "int32")
     keep = uniform(6, (1, 1, 1), 0.0, 1.0) < 0.5
     cut = tf.where(keep, 1.0, mask)
     behind = tf.cast(tf.gather(backgrounds, chosen), "float32")
@@ -157,7 +159,8 @@ def train_batches(images, labels, classes, recipe, first_epoch=0, backgrounds=No
 
     images: uint8 (n, s, s, 3), shrunk to s = load_size(recipe.image_size), or n file names that are
     read when needed; with backgrounds (m, s, s, 3) they are (n, s, s, 4), see copy_paste. A batch
-    depends on (seed, epoch, step) alone, not on what ran before; steps are per epoch.
+    depends on (seed, epoch, step) alone, not on what ran before; steps are per epoch. On several
+    machines each reads its own rows of every batch.
     """
     count = len(images)
     steps = steps_per_epoch(count, recipe)
@@ -178,9 +181,10 @@ def train_batches(images, labels, classes, recipe, first_epoch=0, backgrounds=No
 
     def batch(step, epoch_and_rows):
         epoch, rows = epoch_and_rows
+        rows = own_rows(rows)
         if on_disk:
             chosen = tf.numpy_function(read, [rows], tf.uint8)
-            chosen = tf.ensure_shape(chosen, (batch_size, size, size, 3))
+            chosen = tf.ensure_shape(chosen, (*rows.shape, size, size, 3))
         else:
             chosen = resize(tf.gather(pixels, rows), size)
         seed = tf.stack([recipe.seed + 1000 * epoch, tf.cast(step, tf.int32)])

@@ -80,22 +80,27 @@ def suits(layer):
 
 
 def fuse(model, any_size=False):
-    """A copy of a keras.Model with fused batch normalisation, where there is a kernel for it.
-
-    Layers have the same names and order, weights the same values. The copy is not compiled. With
-    any_size it takes images of any height and width.
-    """
+    """A copy of a keras.Model with fused batch normalisation, where there is a kernel for it."""
 
     def copy(layer):
         kind = BatchNormalization if suits(layer) else type(layer)
         return kind.from_config(layer.get_config())
 
-    bare = keras.Model(model.inputs, model.outputs, name=model.name)  # not compiled
+    return clone(model, copy, any_size)
+
+
+def clone(model, copy, any_size=False, kind=keras.Model):
+    """A copy of a keras.Model, of class `kind`, with copy(layer) in place of each layer.
+
+    Layers have the same names and order, weights the same values. The copy is not compiled. With
+    any_size it takes images of any height and width.
+    """
+    bare = kind(model.inputs, model.outputs, name=model.name)  # not compiled
     inputs = [keras.Input((None, None, 3))] if any_size else None
-    fused = keras.models.clone_model(bare, input_tensors=inputs, clone_function=copy)
-    fused.dtype_policy = model.dtype_policy  # in mixed_float16 `compile` adds the loss scaling
-    fused.set_weights(model.get_weights())
-    return fused
+    cloned = keras.models.clone_model(bare, input_tensors=inputs, clone_function=copy)
+    cloned.dtype_policy = model.dtype_policy  # in mixed_float16 `compile` adds the loss scaling
+    cloned.set_weights(model.get_weights())
+    return cloned
 
 
 # --- optimizer ----------------------------------------------------------------------------------

@@ -90,7 +90,8 @@ def import_tensorflow_quietly():
     try:
         import tensorflow
 
-        tensorflow.zeros(1)  # the first operation starts the devices, which writes too
+        if "TF_CONFIG" not in os.environ:  # several machines have to be set up before
+            tensorflow.zeros(1)  # the first operation starts the devices, which writes too
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)

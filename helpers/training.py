@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from helpers import UserError, fused
+from helpers import UserError, distributed, fused
 from helpers.batches import eval_batches, steps_per_epoch, train_batches
 from helpers.files import atomic_write, write_csv
 from helpers.models import CARD, dtype_policy, read_card
@@ -131,6 +131,7 @@ def compile_model(model, recipe, steps):
 # --- the run ------------------------------------------------------------------------------------
 
 
+@distributed.other_machines()
 def fit(model, train, recipe, val=None, checkpoint=None, backgrounds=None, verbose=2):
     """Trains `model` by the recipe, on faster layers; returns its history, one dict per epoch.
 
@@ -142,7 +143,10 @@ def fit(model, train, recipe, val=None, checkpoint=None, backgrounds=None, verbo
     run = checkpoint or Checkpoint(None, {})
     steps = steps_per_epoch(len(train[0]), recipe)
     set_batch_norm_momentum(model, steps, recipe.batch_norm_momentum)
-    fast = compile_model(fused.fuse(model, any_size=bool(recipe.start_size)), recipe, steps)
+    with distributed.strategy().scope():
+        batch_size = min(recipe.batch_size, len(train[0]))
+        replicated = distributed.replicate(model, batch_size, bool(recipe.start_size))
+        fast = compile_model(replicated, recipe, steps)
     if run.history:
         restore(fast, run.folder)
     classes = model.output_shape[-1]
@@ -195,7 +199,7 @@ class Checkpoint(keras.callbacks.Callback):
         row["seconds"] = round(time.perf_counter() - self.start, 2)
         row["precision"] = self.model.get_layer("conv1_conv").dtype_policy.name
         self.history.append(row)
-        if self.folder is None:
+        if self.folder is None or distributed.worker()[0] > 0:
             return
         if "val_accuracy" in row and best_epoch(self.history) is row:
             atomic_write(self.folder / BEST, self.model.save_weights)

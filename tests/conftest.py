@@ -26,6 +26,7 @@ LONG_FIRST = (
     "test_checks.py",
     "03_resnet50.ipynb",
     "test_classroom.py",
+    "test_distributed.py",
     "test_training.py",
     "test_signs.py",
     "test_jupyterlab.py",

@@ -27,6 +27,7 @@ PAGES = [
     "models/caltech101/README.html",
     "models/signs/README.html",
     "INSTALL.html",
+    "docs/several-machines.html",
     "exercises/TEACHING.html",
     "CONTRIBUTING.html",
     "search.html",
