@@ -14,7 +14,7 @@ precision    which precision is the fastest here
 models       trained networks on disk, and predictions
 inference    a network rewritten to predict many pictures
 evaluation   scores
-measure      what a network costs, what it sees and how its gradients flow
+measure      what a network costs, and how far its layers see
 plots        figures of the notebooks
 files        files written whole or not at all
 setup        whether all packages are there; what each notebook's first cell ends with

@@ -65,22 +65,6 @@ def random_picture(category, rng):
     return light(image.reduce(OVERSAMPLING), rng)
 
 
-def draw_test_image(size=(400, 300)):
-    """A large picture of a stop sign on its post, under a cloudy sky; size: (width, height)."""
-    rng = np.random.default_rng(3)
-    width, height = (OVERSAMPLING * side for side in size)
-    picture = mix((120, 165, 215), (225, 235, 245), value_noise((6, 8), rng))
-    picture = picture.resize((width, height), Image.Resampling.BICUBIC)
-    pen = ImageDraw.Draw(picture)
-    bushes = rng.uniform((0, 0.80), (1, 1.05), (90, 2)) * (width, height)
-    for x, y in bushes[bushes[:, 1].argsort()]:
-        pen.ellipse(box(x, y, 60), shade(rng, (52, 96, 44), 18))
-    pen.rectangle((width / 2 - 12, height / 2, width / 2 + 12, height), (128, 130, 132))
-    sign = stop_sign(np.random.default_rng(0), post=False).resize((500, 500))
-    picture.paste(sign, (width // 2 - 250, height // 2 - 290), sign)
-    return picture.reduce(OVERSAMPLING)
-
-
 # What every picture has: background, clutter, pose and light
 
 
@@ -167,6 +151,26 @@ def light(picture, rng):
     shading = rng.uniform(0.85, 1.1) - rng.uniform(0, 0.4) * gradient(pixels.shape[:2], rng)
     noise = rng.normal(0, rng.uniform(1, 7), pixels.shape)
     return to_image(pixels * shading[..., None] * rng.uniform(0.88, 1.08, 3) + noise)
+
+
+def pink_noise(count, size, seed=0):
+    """Random soft patches of colour: uint8 (count, size, size, 3).
+
+    Noise in which the frequency f has the strength 1 / f^p, as in photographs, whose p is about 1
+    (Field 1987); p, brightness, contrast and colours differ from one to the next.
+    """
+    rng = np.random.default_rng(seed)
+    frequency = np.hypot(*np.meshgrid(*2 * [np.fft.fftfreq(size)]))
+    frequency[0, 0] = np.inf  # the mean is set below
+    pictures = np.empty((count, size, size, 3), "uint8")
+    for picture in pictures:
+        strength = frequency ** -rng.uniform(0.6, 1.8)
+        noise = np.fft.ifft2(strength * np.fft.fft2(rng.normal(size=(3, size, size)))).real
+        # Each channel is mostly the first noise, and a little of the two others.
+        noise = np.tensordot(rng.normal([1, 0, 0], 0.4, (3, 3)), noise, 1).transpose(1, 2, 0)
+        middle = rng.uniform(30, 225) + rng.normal(0, 25, 3)
+        picture[:] = (middle + rng.uniform(5, 60) * noise / noise.std()).clip(0, 255)
+    return pictures
 
 
 # Small helpers of the drawings
