@@ -27,10 +27,10 @@ def parse_arguments(arguments=None):
 
 def main(arguments=None):
     args = parse_arguments(arguments)
-    from helpers import UserError, setup
+    from helpers import UserError, versions
 
     try:
-        setup.check()
+        versions.check()
         sys.exit(predict(args))
     except UserError as error:
         print(f"predict.py: {error}", file=sys.stderr)

@@ -30,10 +30,10 @@ the last epoch that it finished."""
 
 def main(arguments=None):
     args, recipe = parse_arguments(arguments)
-    from helpers import UserError, setup
+    from helpers import UserError, versions
 
     try:
-        setup.check()
+        versions.check()
         train(args, recipe)
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)

@@ -14,7 +14,7 @@ evaluation   scores
 measure      what a network costs, what it sees and how its gradients flow
 plots        figures of the notebooks
 files        files written whole or not at all
-setup        whether all packages are there; what each notebook's first cell ends with
+versions     whether this Python fits and has the packages
 """
 
 
