@@ -32,13 +32,13 @@ def parse_arguments(arguments=None):
 
 def main(arguments=None):
     args = parse_arguments(arguments)
-    from helpers import UserError, setup
+    from helpers import UserError, versions
 
     try:
-        if not setup.missing_packages():
+        if not versions.missing_packages():
             with hidden(UNUSED):
-                setup.import_tensorflow_quietly()
-        setup.check()
+                versions.import_tensorflow_quietly()
+        versions.check()
         sys.exit(predict(args))
     except UserError as error:
         print(f"predict.py: {error}", file=sys.stderr)

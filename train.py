@@ -33,10 +33,10 @@ All GPUs of a machine are used. For several machines see docs/several-machines.m
 
 def main(arguments=None):
     args, recipe = parse_arguments(arguments)
-    from helpers import UserError, setup
+    from helpers import UserError, versions
 
     try:
-        setup.check()
+        versions.check()
         train(args, recipe)
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)

@@ -33,7 +33,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exercises import submission
-from helpers import UserError, setup
+from helpers import UserError, versions
 from helpers.files import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -82,6 +82,8 @@ def write_student_edition(folder=STUDENT):
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         edition = student_edition(nbformat.read(path, as_version=4))
         nbformat.write(edition, folder / "notebooks" / path.name)
+    for path in NOTEBOOKS.glob("*.py"):
+        shutil.copy(path, folder / "notebooks")
     unneeded = shutil.ignore_patterns("__pycache__", "my-*", "TEACHING.md")
     for name in ("exercises", "helpers", "images", "models"):
         shutil.copytree(ROOT / name, folder / name, ignore=unneeded)
@@ -450,7 +452,7 @@ def main(arguments=None):
         if args.command == "student":
             print(f"Written: {write_student_edition().relative_to(ROOT)}. Hand out that folder.")
             return
-        setup.check()
+        versions.check()
         table = mark(args.folder, args.seconds, args.jobs)
         args.csv.parent.mkdir(parents=True, exist_ok=True)
         with args.csv.open("w", encoding="utf-8", newline="") as file:

@@ -135,7 +135,7 @@ def values(exercise, given, own):
     source = own.pop()
     for place in cells_before(source, given + own, len(given)):
         if place < len(given):
-            with contextlib.chdir(ROOT):  # where the set-up cell finds the project
+            with contextlib.chdir(ROOT / "notebooks"):  # where notebooks run
                 run(given[place], f"<notebook {place}>", space)
         else:
             space |= stand_ins
@@ -228,7 +228,7 @@ def main():
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     limit(job["seconds"])
-    sys.path.insert(0, str(ROOT))
+    sys.path[:0] = [str(ROOT), str(ROOT / "notebooks")]  # there the set-up cell finds the project
     verdicts, parts = {}, []
     if any(exercise["function"] for exercise in job["exercises"]):
         from exercises.checks import CHECKS

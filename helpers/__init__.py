@@ -17,7 +17,7 @@ evaluation   scores
 measure      what a network costs, and how far its layers see
 plots        figures of the notebooks
 files        files written whole or not at all
-setup        whether all packages are there; what each notebook's first cell ends with
+versions     whether this Python fits and has the packages
 """
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("pyproject.toml", "README.md", "INSTALL.md", "CONTRIBUTING.md", "CITATION.cff")
+FILES += ("notebooks/fetch.py",)
 WRITTEN = re.compile(
     r"(colab\.research\.google\.com/github/|git clone https://github\.com/"
     r'|(?:address|repository) = \\?"https://github\.com/|repository-code: https://github\.com/)'

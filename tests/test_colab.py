@@ -1,7 +1,8 @@
-"""The notebooks as Colab opens them: alone, in an empty folder, with `google.colab` loaded.
+"""The notebooks as Colab and Kaggle open them: alone, in an empty folder.
 
-The set-up cell runs as it is, but for two things: Colab's folder /content is a folder of the test,
-and git is told to find the repository's address here.
+The set-up cell and notebooks/fetch.py run as they are, but for this: their folders /content and
+/kaggle/working are one of the test, GitHub's copy of fetch.py is a file of the test, and git is
+told to find the repository's address here.
 """
 
 import ast
@@ -9,8 +10,11 @@ import os
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import keras
 import nbformat
+import notebook_setup as setup
 import pytest
 import tensorflow as tf
 from address import FILES, address, owner_and_name, write
@@ -19,12 +23,14 @@ from nbformat.v4 import new_code_cell, new_notebook
 from test_notebooks import PATHS, ROOT, code, read, tags
 
 import helpers
-from helpers import setup
+from helpers import versions
 
 WHOLE = "COLAB_CHECK" in os.environ
 CELL = read(PATHS[0]).cells[1].source
 STAND_IN = 'import sys, types\nsys.modules["google.colab"] = types.ModuleType("google.colab")\n'
-TINY = {"helpers/__init__.py": "", "helpers/setup.py": "def start():\n    print('started')\n"}
+STARTS = "def start():\n    print('started')\n"
+TINY = {"helpers/__init__.py": "", "train.py": "", "notebooks/notebook_setup.py": STARTS}
+FETCH = (ROOT / "notebooks/fetch.py").read_text(encoding="utf-8")
 
 
 def publish(tree, repository, *paths):
@@ -40,7 +46,7 @@ def publish(tree, repository, *paths):
 @pytest.fixture(scope="session")
 def project(tmp_path_factory):
     """The project: whole, or as much of it as the set-up and import cells need."""
-    paths = ["."] if WHOLE else ["exercises", "helpers", "images", "train.py"]
+    paths = ["."] if WHOLE else ["exercises", "helpers", "images", "notebooks/*.py", "train.py"]
     return publish(ROOT, tmp_path_factory.mktemp("project") / "git", *paths)
 
 
@@ -48,7 +54,7 @@ def project(tmp_path_factory):
 def tiny(tmp_path):
     """Stands in for the project where a test is about fetching it."""
     tree = tmp_path / "tree"
-    for name, text in (TINY | {"train.py": ""}).items():
+    for name, text in TINY.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text(text)
     return publish(tree, tmp_path / "git", ".")
@@ -56,17 +62,25 @@ def tiny(tmp_path):
 
 @pytest.fixture
 def content(tmp_path):
-    """Colab's folder /content."""
+    """Colab's folder /content, or Kaggle's /kaggle/working."""
     (tmp_path / "content").mkdir()
     return tmp_path / "content"
 
 
-def run(sources, content, repository, in_colab=True, path=None):
-    """Runs cells in a kernel of their own; returns the cells with their outputs."""
+def run(sources, content, repository, host="colab", path=None, raw=None):
+    """Runs cells in a kernel of their own; returns the cells with their outputs.
+
+    host: "colab", "kaggle" or None, a machine of the reader's own; raw: what stands for the address
+    of fetch.py.
+    """
     stand_in = content.parent / "stand-in"
     stand_in.mkdir(exist_ok=True)
-    (stand_in / "sitecustomize.py").write_text(STAND_IN if in_colab else "")
-    environment = os.environ | {
+    (stand_in / "sitecustomize.py").write_text(STAND_IN if host == "colab" else "")
+    fetch = stand_in / "fetch.py"
+    fetch.write_text(re.sub('"(/content|/kaggle/working)"', f'"{content}"', FETCH))
+    raw = raw or fetch.as_uri()
+    environment = os.environ | ({"KAGGLE_KERNEL_RUN_TYPE": "Batch"} if host == "kaggle" else {})
+    environment |= {
         "PYTHONPATH": str(stand_in),
         "PATH": os.pathsep.join([*([path] if path else []), os.environ["PATH"]]),
         "GIT_CONFIG_COUNT": "1",
@@ -75,8 +89,8 @@ def run(sources, content, repository, in_colab=True, path=None):
         "RESNET50_DATA": "",
         "no_proxy": "*",
     }
-    cells = [new_code_cell(source.replace('"/content/', f'"{content}/')) for source in sources]
-    notebook = new_notebook(cells=cells)
+    sources = [source.replace("{address}/raw/main/notebooks/fetch.py", raw) for source in sources]
+    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
     client = NotebookClient(
         notebook,
         timeout=900,
@@ -136,12 +150,21 @@ def test_every_notebook_finds_what_it_imports(project, content):
             assert not hint or "Runtime > Change runtime type > T4 GPU" in hint[0]
 
 
-def test_the_project_is_fetched_once_and_shallow(tiny, content):
-    colab = content / "resnet50-tutorial"
-    cells = run([CELL], content, tiny.as_uri())
+def test_one_short_cell_sets_up_every_notebook():
+    assert {read(path).cells[1].source for path in PATHS} == {CELL}
+    assert len(CELL.splitlines()) <= 10
+
+
+HOSTS = pytest.mark.parametrize("host", ["colab", "kaggle"])
+
+
+@HOSTS
+def test_the_project_is_fetched_once_and_shallow(tiny, content, host):
+    fetched = content / "resnet50-tutorial"
+    cells = run([CELL], content, tiny.as_uri(), host)
     assert text(cells[0]) == "started\n"
-    assert (colab / ".git/shallow").exists()
-    cells = run([CELL, CELL], content, "file:///nowhere")
+    assert (fetched / ".git/shallow").exists()
+    cells = run([CELL, CELL], content, "file:///nowhere", host)
     assert [text(cell) for cell in cells] == ["started\n"] * 2
     assert [path.name for path in content.iterdir()] == ["resnet50-tutorial"]
 
@@ -152,7 +175,7 @@ def test_half_a_project_is_put_aside(tiny, content):
     (content / "resnet50-tutorial/helpers").mkdir()
     cells = run([CELL], content, tiny.as_uri())
     assert text(cells[0]) == "started\n"
-    assert (content / "resnet50-tutorial/helpers/setup.py").exists()
+    assert (content / "resnet50-tutorial/notebooks/notebook_setup.py").exists()
     assert [path.read_text() for path in content.glob("*-old/mine.txt")] == ["kept"]
 
 
@@ -167,25 +190,69 @@ def test_a_fetch_that_is_cut_short_leaves_nothing_behind(tiny, content):
     assert text(run([CELL], content, tiny.as_uri())[0]) == "started\n"
 
 
+@HOSTS
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "file:///nowhere"])
-def test_no_network_is_said_in_one_line(content, url):
-    line = one_line(run([CELL], content, url)[0])
+def test_no_network_for_git_is_said_in_one_line(content, url, host):
+    line = one_line(run([CELL], content, url, host)[0])
     assert "run this cell again" in line and "fatal: " in line and address() in line
+    assert ("Settings > Turn on internet" in line) == (host == "kaggle")
+    assert not list(content.iterdir())
+
+
+@pytest.mark.parametrize("host", ["colab", "kaggle", None])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "file:///nowhere"])
+def test_no_network_at_all_is_said_in_one_line(content, url, host):
+    line = one_line(run([CELL], content, "file:///nowhere", host, raw=url)[0])
+    assert "turn internet on" in line and address() in line and "<urlopen error" in line
+    assert not list(content.iterdir())
+
+
+@HOSTS
+def test_no_git_is_said_in_one_line(tiny, content, host, monkeypatch):
+    (content.parent / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(content.parent / "bin"))
+    line = one_line(run([CELL], content, tiny.as_uri(), host)[0])
+    assert "No such file or directory: 'git'" in line and address() in line
     assert not list(content.iterdir())
 
 
 def test_elsewhere_nothing_is_fetched_and_one_line_says_where_helpers_is(tiny, content):
-    line = one_line(run([CELL], content, tiny.as_uri(), in_colab=False)[0])
+    line = one_line(run([CELL], content, tiny.as_uri(), host=None)[0])
     assert address() in line and "pip does not have it" in line
+    assert "open the notebook in its folder `notebooks`" in line
     assert not list(content.iterdir())
 
 
-def test_the_project_is_found_from_a_folder_inside_it(tiny, content):
+def test_in_a_download_without_git_and_network_the_cell_runs(tiny, content, monkeypatch):
     tree = content.parent / "tree"
-    (tree / "build/mine").mkdir(parents=True)
-    notebook = tree / "build/mine"
-    cells = run([CELL], notebook, tiny.as_uri(), in_colab=False)
+    (content.parent / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(content.parent / "bin"))
+    cells = run([CELL], tree / "notebooks", "file:///nowhere", host=None, raw="file:///nowhere")
+    assert text(cells[0]) == "started\n" and not (tree / ".git").exists()
+
+
+def test_the_project_is_found_from_a_folder_inside_it(tiny, content):
+    notebook = content.parent / "tree/build/mine"
+    notebook.mkdir(parents=True)
+    cells = run([CELL], notebook, tiny.as_uri(), host=None)
     assert text(cells[0]) == "started\n"
+
+
+def test_a_notebooks_folder_without_the_project_is_no_project(tiny, content):
+    """As when only that folder was downloaded: `helpers` is missing, or another package of pip."""
+    (content / "helpers.py").write_text("")
+    (content / "notebook_setup.py").write_bytes((ROOT / "notebooks/notebook_setup.py").read_bytes())
+    assert address() in one_line(run([CELL], content, tiny.as_uri(), host=None)[0])
+    (content / "helpers.py").unlink()
+    assert address() in one_line(run([CELL], content, tiny.as_uri(), host=None)[0])
+    cells = run([CELL], content, tiny.as_uri(), host="colab")
+    assert text(cells[0]) == "started\n"
+
+
+def test_what_is_fetched_shows_other_errors_as_usual(tiny, content):
+    later = "from urllib.request import urlopen; urlopen('file:///nowhere')"
+    cells = run([CELL, later], content, tiny.as_uri())
+    assert len(errors(cells)[0].traceback) > 1
 
 
 def test_pictures_show_where_only_the_notebook_is_opened():
@@ -200,7 +267,9 @@ def test_pictures_show_where_only_the_notebook_is_opened():
         assert any("image/png" in part for cell in cells for part in data(cell)), path.stem
 
 
-# --- missing packages
+# --- missing packages, versions, devices
+
+HOSTED = pytest.mark.parametrize("host", ["COLAB", "KAGGLE"])
 
 
 @pytest.fixture
@@ -209,8 +278,8 @@ def without(monkeypatch):
     called = []
 
     def pretend(*modules, returncode=0, stderr=""):
-        monkeypatch.setattr(setup, "find_spec", lambda name: None if name in modules else name)
-        monkeypatch.setattr(setup, "import_tensorflow_quietly", lambda: None)
+        monkeypatch.setattr(versions, "find_spec", lambda name: None if name in modules else name)
+        monkeypatch.setattr(versions, "import_tensorflow_quietly", lambda: None)
 
         def pip(command, **how):
             called.append(command)
@@ -222,8 +291,9 @@ def without(monkeypatch):
     return pretend
 
 
-def test_colab_gets_what_it_lacks_and_nothing_else(without, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "google.colab", helpers)
+@HOSTED
+def test_colab_and_kaggle_get_what_they_lack_and_nothing_else(without, monkeypatch, capsys, host):
+    monkeypatch.setattr(setup, host, True)
     assert without() == []
     setup.start()
     called = without("sklearn", "tqdm")
@@ -237,13 +307,45 @@ def test_colab_gets_what_it_lacks_and_nothing_else(without, monkeypatch, capsys)
 @pytest.mark.parametrize(
     "details, name", [({"device_name": "Tesla T4"}, "Tesla T4"), ({}, "a GPU")]
 )
-def test_a_gpu_is_named_and_the_hint_left_out(monkeypatch, capsys, details, name):
-    monkeypatch.setitem(sys.modules, "google.colab", helpers)
+@HOSTED
+def test_a_gpu_is_named_and_the_hint_left_out(monkeypatch, capsys, details, name, host):
+    monkeypatch.setattr(setup, host, True)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
     setup.start()
     printed = capsys.readouterr().out
     assert printed.endswith(f", {name}\n") and printed.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "hint"), [("COLAB", "Runtime > Change"), ("KAGGLE", "Settings > Accelerator")]
+)
+def test_without_a_gpu_a_hint_says_where_to_get_one(monkeypatch, capsys, host, hint):
+    monkeypatch.setattr(setup, host, True)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    setup.start()
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("no GPU") and hint in second
+
+
+@pytest.mark.parametrize(
+    ("host", "remedy"), [("COLAB", "requirements.txt"), ("KAGGLE", "Always use latest")]
+)
+def test_an_old_keras_is_said_in_one_line(monkeypatch, host, remedy):
+    monkeypatch.setattr(setup, host, True)
+    monkeypatch.setattr(keras, "__version__", "2.15.0")
+    with pytest.raises(helpers.UserError, match=rf"Keras 3 .* 2\.15\.0\. .*{remedy}") as stop:
+        setup.start()
+    assert stop.value._render_traceback_() == [str(stop.value)]
+
+
+@HOSTED
+def test_an_old_python_is_said_in_one_line(monkeypatch, host):
+    monkeypatch.setattr(setup, host, True)
+    old = SimpleNamespace(version_info=(3, 10, 12), executable="python3")
+    monkeypatch.setattr(versions, "sys", old)
+    with pytest.raises(helpers.UserError, match=r"Python 3\.11\.4 to 3\.13 is needed"):
+        setup.start()
 
 
 def test_float32_products_keep_their_digits():
@@ -253,7 +355,7 @@ def test_float32_products_keep_their_digits():
 
 
 def test_pip_that_fails_is_said_in_one_line(without, monkeypatch):
-    monkeypatch.setitem(sys.modules, "google.colab", helpers)
+    monkeypatch.setattr(setup, "COLAB", True)
     without("tqdm", returncode=1, stderr="a\nERROR: No matching distribution")
     with pytest.raises(helpers.UserError, match=r"tqdm \(ERROR: No .*Run this cell again"):
         setup.start()
@@ -267,14 +369,17 @@ def test_elsewhere_missing_packages_are_named_and_nothing_is_installed(without):
     assert stop.value._render_traceback_() == [str(stop.value)]
 
 
-def test_helpers_can_be_imported_where_tensorflow_is_missing(tmp_path):
+def test_the_set_up_can_be_imported_where_tensorflow_is_missing():
     """So that start can say what is missing."""
     program = (
         "import sys, importlib.util as util; find = util.find_spec; "
         "util.find_spec = lambda name: None if name == 'tensorflow' else find(name); "
-        "import helpers.setup; print('tensorflow' in sys.modules)"
+        "import notebook_setup; print('tensorflow' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    there = ROOT / "notebooks"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=there, capture_output=True, text=True
+    )
     assert done.stdout == "False\n", done.stderr
 
 
@@ -291,10 +396,12 @@ def test_start_knows_every_package_that_is_imported():
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 found.add(node.module.partition(".")[0])
-    ours = {"exercises", "helpers", "images", *(path.stem for path in ROOT.glob("*.py"))}
+    ours = {"exercises", "helpers", "images", "notebook_setup"}
+    ours |= {path.stem for path in ROOT.glob("*.py")}
     jupyter = {"google", "IPython", "nbclient", "nbconvert", "nbformat"}
-    assert found - ours - jupyter - sys.stdlib_module_names <= set(setup.NEEDED)
-    assert all(f"\n{package}==" in pins for package in setup.NEEDED.values())
+    assert found - ours - jupyter - sys.stdlib_module_names <= set(versions.MODULES)
+    packages = [versions.PACKAGES.get(module, module) for module in versions.MODULES]
+    assert all(f"\n{package}==" in pins for package in packages)
 
 
 # --- the address
@@ -307,6 +414,7 @@ def test_the_address_is_the_same_everywhere():
         first, cell = (cell.source for cell in read(path).cells[:2])
         assert badge.findall(first) == [(name, f"notebooks/{path.name}")]
         assert f'address = "{address()}"\n' in cell
+    assert f'address = "{address()}"\n' in FETCH
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"git clone {address()}\n" in readme
     assert badge.findall(readme)
@@ -318,6 +426,7 @@ def test_the_address_is_the_same_everywhere():
 def test_one_command_writes_the_address_everywhere(tmp_path):
     (tmp_path / "notebooks").mkdir()
     names = [*FILES, *(f"notebooks/{path.name}" for path in PATHS)]
+    assert "notebooks/fetch.py" in names
     for name in names:
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     assert len(write("some-one/fork.2", tmp_path)) == len(names)

@@ -18,7 +18,7 @@ from conftest import archive_of, picture, small_network, write_folder
 
 import predict
 import train
-from helpers import UserError, files, inference, models, resnet, setup, training
+from helpers import UserError, files, inference, models, resnet, training, versions
 from helpers.files import ROOT
 
 
@@ -330,25 +330,33 @@ def test_missing_packages_are_named_in_one_line(command):
 def test_a_python_that_does_not_fit_is_told_so(version, monkeypatch):
     numbers = (*map(int, version.split(".")), "final", 0)
     other = SimpleNamespace(version_info=numbers, executable="/usr/bin/python3")
-    monkeypatch.setattr(setup, "sys", other)
+    monkeypatch.setattr(versions, "sys", other)
     told = f"Python 3.11.4 to 3.13 is needed; /usr/bin/python3 is {version}."
     with pytest.raises(UserError, match=re.escape(told)):
-        setup.check()
+        versions.check()
 
 
 @pytest.mark.parametrize(
     ("system", "python"), [("nt", r".venv\Scripts\python"), ("posix", ".venv/bin/python")]
 )
 def test_missing_packages_lead_to_the_python_of_this_system(system, python, monkeypatch):
-    monkeypatch.setattr(setup, "missing_packages", lambda: ["keras"])
-    monkeypatch.setattr(setup, "os", SimpleNamespace(name=system))
+    monkeypatch.setattr(versions, "missing_packages", lambda: ["keras"])
+    monkeypatch.setattr(versions, "os", SimpleNamespace(name=system))
     with pytest.raises(UserError, match=re.escape(f"Then start {python} in place of python")):
-        setup.check()
+        versions.check()
 
 
 @pytest.mark.parametrize(
     "name",
-    ["train.py", "predict.py", "helpers/__init__.py", "helpers/setup.py", "helpers/recipe.py"],
+    [
+        "train.py",
+        "predict.py",
+        "helpers/__init__.py",
+        "helpers/versions.py",
+        "helpers/recipe.py",
+        "notebooks/notebook_setup.py",
+        "notebooks/fetch.py",
+    ],
 )
 def test_an_old_python_can_read_what_tells_it_so(name):
     ast.parse((ROOT / name).read_text(encoding="utf-8"), feature_version=(3, 8))
@@ -363,6 +371,18 @@ def test_environment_and_requirements_agree():
     assert all(pin.count("==") == 1 for pin in pins)
     named = {pin.split("==")[0] for pin in pins}
     assert {"jupyterlab", "tensorflow", "numpy", "matplotlib", "seaborn", "nbval"} <= named
+
+
+def test_the_dev_container_installs_with_make_and_opens_the_first_notebook():
+    container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text(encoding="utf-8"))
+    (target,) = re.findall(r"make (\S+)", container["postCreateCommand"])
+    done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    python = container["customizations"]["vscode"]["settings"]["python.defaultInterpreterPath"]
+    assert python == "${containerWorkspaceFolder}/.venv/bin/python"
+    for name in container["customizations"]["codespaces"]["openFiles"]:
+        assert (ROOT / name).exists()
+    assert container["image"].rpartition(":")[2] in ("3.11", "3.12", "3.13")
 
 
 def test_the_recipes_name_flags_that_exist():
