@@ -15,13 +15,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import setup
+from helpers import versions
 
 SIZE, BATCH, STEPS, EPOCHS, CLASSES = 128, 32, 4, 4, 101
 
 
 def main():
-    setup.check()
+    versions.check()
     from helpers import training
 
     precision = training.choose_precision()
@@ -54,7 +54,7 @@ def images_per_second(precision, workers, together=True):
 
 def work(precision):
     """Trains on noise and prints this worker's images per second, of its best epoch."""
-    setup.import_tensorflow_quietly()
+    versions.import_tensorflow_quietly()
     import numpy as np
 
     from helpers import batches, distributed, training

@@ -225,9 +225,9 @@ def table(title, rows, columns, cost, peaks):
 
 
 def main(args):
-    from helpers import download, setup
+    from helpers import download, versions
 
-    setup.import_tensorflow_quietly()
+    versions.import_tensorflow_quietly()
     from helpers import precision
 
     fastest = precision.choose_precision()
@@ -253,9 +253,9 @@ def main(args):
 
 
 def work(name, size, batch, precision, folder):
-    from helpers import setup
+    from helpers import versions
 
-    setup.import_tensorflow_quietly()
+    versions.import_tensorflow_quietly()
     take_turns(*globals()[name](int(size), int(batch), precision, folder))
 
 

@@ -31,11 +31,11 @@ FLAGS += ["--no-zero-init-residual"]
 # machines when the training is over.
 RUN = """
 import os, signal, sys
-from helpers import files, setup
+from helpers import files, versions
 chief = '"index": 1' not in os.environ["TF_CONFIG"]
 if not chief:
     files.atomic_write = None
-setup.import_tensorflow_quietly()
+versions.import_tensorflow_quietly()
 import keras, numpy
 import tensorflow as tf
 from conftest import small_network
