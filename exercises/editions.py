@@ -15,6 +15,7 @@ from helpers.files import ROOT
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))  # what the set-up cell imports
 STUDENT, NBGRADER = ROOT / "build" / "student", ROOT / "build" / "nbgrader"
+ROOMS = ("exercises", "helpers", "images", "experiments/results")
 UNNEEDED = shutil.ignore_patterns("__pycache__", "my-*", "TEACHING.md")
 BADGE = re.compile(r"^\[!\[Open in Colab\].*\n\n?", re.MULTILINE)
 READ_ME = """# ResNet-50, built by you: exercises
@@ -63,7 +64,7 @@ def write_student_edition(folder=STUDENT):
         nbformat.write(edition, folder / "notebooks" / path.name)
     for path in SCRIPTS:
         shutil.copy(path, folder / "notebooks")
-    for name in ("exercises", "helpers", "images", "models"):
+    for name in (*ROOMS, "models"):
         shutil.copytree(ROOT / name, folder / name, ignore=UNNEEDED)
     for name in ("requirements.txt", "environment.yml", "LICENSE"):
         shutil.copy(ROOT / name, folder)
@@ -83,7 +84,7 @@ def write_nbgrader_edition(folder=NBGRADER):
     for path in NOTEBOOKS:
         notebook = nbformat.read(path, as_version=4)
         assignment = folder / "source" / path.stem
-        for name in ("exercises", "helpers", "images"):
+        for name in ROOMS:
             shutil.copytree(ROOT / name, assignment / name, ignore=UNNEEDED)
         for script in (ROOT / "requirements.txt", *SCRIPTS):
             shutil.copy(script, assignment)

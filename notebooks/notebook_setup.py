@@ -11,7 +11,7 @@ HERE = Path(__file__).resolve().parent
 # Beside the notebook in an assignment of nbgrader's, else one folder up.
 sys.path.insert(0, str(HERE if (HERE / "helpers").is_dir() else HERE.parent))
 
-from helpers import UserError, versions
+from helpers import UserError, versions  # noqa: E402
 
 COLAB = "google.colab" in sys.modules
 KAGGLE = "KAGGLE_KERNEL_RUN_TYPE" in os.environ
