@@ -12,11 +12,14 @@ from urllib.request import URLError
 
 address = "https://github.com/resnet50-tutorial/resnet50-tutorial"
 if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
-    place, hint = "/kaggle/working", "Settings > Turn on internet, then run this cell again."
+    place = "/kaggle/working"
+    hint = "In Kaggle, choose Settings > Turn on internet, then run this cell again."
 elif "google.colab" in sys.modules:
-    place, hint = "/content", "In Colab, run this cell again."
+    place = "/content"
+    hint = "In Colab, run this cell again."
 else:
-    place, hint = None, "Download it there, and open the notebook in its folder `notebooks`."
+    place = None
+    hint = "Download it there, and open the notebook in its folder `notebooks`."
 
 
 def is_whole(folder):
@@ -39,7 +42,7 @@ def find():
     if around:
         return around[0]
     if not place:
-        raise FileNotFoundError(f"there is no project around {Path.cwd()}.")
+        raise FileNotFoundError(f"There is no project around {Path.cwd()}.")
     folder = Path(place, "resnet50-tutorial")
     if not is_whole(folder):
         fetch(folder)

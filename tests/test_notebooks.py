@@ -194,6 +194,15 @@ def test_no_address_of_an_object_is_shown(cells):
     assert not re.search(r"(at|object) 0x[0-9a-f]+", printed(cells))
 
 
+def test_no_training_repeats_one_order_of_its_arrays(cells):
+    """After `set_random_seed`, fit shuffles arrays into the same order in every epoch."""
+    for cell in code(cells):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".fit"):
+                given = {word.arg: ast.unparse(word.value) for word in node.keywords}
+                assert "batch_size" not in given or given.get("shuffle") == "False", cell.id
+
+
 # --- exercises
 
 
