@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 
 import h5py
 import keras
@@ -235,7 +236,49 @@ def test_the_last_layer_stays_float32_under_mixed_precision():
     assert model.get_layer("predictions").compute_dtype == "float32"
     assert model.get_layer("conv2_block1_1_conv").compute_dtype == "bfloat16"
     assert keras.config.dtype_policy().name == "float32"
-    assert training.choose_precision() in ("float32", "mixed_bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "seconds", "chosen"),
+    [
+        ([], {"float32": 1, "bfloat16": 0.5}, "mixed_bfloat16"),
+        ([], {"float32": 1, "bfloat16": 0.9}, "float32"),
+        ([], {"float32": 1, "bfloat16": 2, "float16": 0.1}, "float32"),
+        (["GPU"], {"float32": 1, "bfloat16": 2, "float16": 0.1}, "mixed_float16"),
+        (["GPU"], {"float32": 1, "bfloat16": 0.2, "float16": 0.2}, "mixed_bfloat16"),
+        (["GPU"], {"float32": 1, "bfloat16": float("inf"), "float16": 0.2}, "mixed_float16"),
+    ],
+)
+def test_the_precision_is_the_fastest_that_this_machine_has(monkeypatch, gpus, seconds, chosen):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+    monkeypatch.setattr(training, "convolution_seconds", seconds.get)
+    assert training.choose_precision() == chosen
+
+
+def test_a_precision_without_a_convolution_is_not_chosen(monkeypatch):
+    def missing(*arguments):
+        raise tf.errors.UnimplementedError(None, None, "no such kernel")
+
+    assert 0 < training.convolution_seconds("float32") < 60
+    monkeypatch.setattr(tf.nn, "conv2d", missing)
+    assert training.convolution_seconds("bfloat16") == float("inf")
+
+
+def test_mixed_float16_scales_the_loss_and_goes_on_from_a_checkpoint(small, tmp_path):
+    recipe = Recipe(image_size=32, batch_size=4, epochs=2, precision="mixed_float16")
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 40, 40, 3)).astype("uint8")
+    images = (pixels, np.arange(8) % 2)
+    history = training.fit(
+        training.build_model(recipe, 2), images, recipe, None, training.Checkpoint(tmp_path, {})
+    )
+    with h5py.File(tmp_path / training.CHECKPOINT) as file:
+        assert "inner_optimizer" in file["optimizer"]
+    model = training.build_model(recipe, 2)
+    run = training.Checkpoint(tmp_path, {}, history)
+    longer = training.fit(model, images, replace(recipe, epochs=3), None, run)
+    assert [row["epoch"] for row in longer] == [1, 2, 3]
+    assert {row["precision"] for row in longer} == {"mixed_float16"}
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
