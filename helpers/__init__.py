@@ -9,6 +9,7 @@ splits       which images are for training, validation and testing
 download     where data sets come from
 synthetic    pictures drawn by code, so that nothing has to be downloaded
 signs        what photos of sign-language digits need: sessions, hand masks, backgrounds
+precision    which precision is the fastest here
 models       trained networks on disk, and predictions
 evaluation   scores
 measure      what a network costs, what it sees and how its gradients flow

@@ -21,46 +21,13 @@ from helpers import UserError, fused
 from helpers.batches import eval_batches, steps_per_epoch, train_batches
 from helpers.files import atomic_write, write_csv
 from helpers.models import CARD, dtype_policy, read_card
+from helpers.precision import choose_precision  # noqa: F401  (called as training.choose_precision)
 from helpers.recipe import STAGES
 from helpers.resnet import ARCHITECTURES, copy_weights, imagenet_network
 
 CHECKPOINT, BEST, HISTORY = "checkpoint.weights.h5", "best.weights.h5", "history.csv"
 
 # --- the network --------------------------------------------------------------------------------
-
-
-def choose_precision():
-    """The fastest dtype policy here, by a half-second benchmark: "float32" or a mixed one.
-
-    On a CPU with AVX512-BF16 "mixed_bfloat16" makes training about 1.6 times as fast, on others
-    slower. GPUs are tried in float16 too, the only half precision of older ones; the loss is
-    then scaled, see compile_model.
-    """
-    gpu = bool(tf.config.list_physical_devices("GPU"))
-    best = "float32"
-    seconds = {best: convolution_seconds(best)}
-    for dtype in ("bfloat16", "float16") if gpu else ("bfloat16",):
-        seconds[dtype] = convolution_seconds(dtype)
-        if seconds[dtype] < 0.8 * seconds[best]:
-            best = dtype
-    return "float32" if best == "float32" else f"mixed_{best}"
-
-
-def convolution_seconds(dtype):
-    """How long a 3x3 convolution takes here, infinitely where there is none in that precision."""
-    images = 256 if tf.config.list_physical_devices("GPU") else 32
-    x = tf.cast(tf.random.stateless_uniform((images, 16, 16, 128), (0, 0)), dtype)
-    kernel = tf.cast(tf.random.stateless_uniform((3, 3, 128, 128), (0, 1)), dtype)
-    convolve = tf.function(lambda x, k: tf.reduce_sum(tf.nn.conv2d(x, k, 1, "SAME")))
-    times = []
-    try:
-        for _ in range(6):  # the first one builds the graph
-            start = time.perf_counter()
-            convolve(x, kernel).numpy()
-            times.append(time.perf_counter() - start)
-    except tf.errors.OpError:
-        return float("inf")
-    return min(times)
 
 
 def build_model(recipe, classes, init=None):

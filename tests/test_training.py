@@ -19,7 +19,7 @@ import tensorflow as tf
 from conftest import small_network, write_folder
 
 import train
-from helpers import UserError, batches, evaluation, files, models, resnet, training
+from helpers import UserError, batches, evaluation, files, models, precision, resnet, training
 from helpers.files import ROOT
 from helpers.recipe import Recipe
 
@@ -251,7 +251,7 @@ def test_the_last_layer_stays_float32_under_mixed_precision():
 )
 def test_the_precision_is_the_fastest_that_this_machine_has(monkeypatch, gpus, seconds, chosen):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
-    monkeypatch.setattr(training, "convolution_seconds", seconds.get)
+    monkeypatch.setattr(precision, "convolution_seconds", seconds.get)
     assert training.choose_precision() == chosen
 
 
@@ -259,9 +259,9 @@ def test_a_precision_without_a_convolution_is_not_chosen(monkeypatch):
     def missing(*arguments):
         raise tf.errors.UnimplementedError(None, None, "no such kernel")
 
-    assert 0 < training.convolution_seconds("float32") < 60
+    assert 0 < precision.convolution_seconds("float32") < 60
     monkeypatch.setattr(tf.nn, "conv2d", missing)
-    assert training.convolution_seconds("bfloat16") == float("inf")
+    assert precision.convolution_seconds("bfloat16") == float("inf")
 
 
 def test_mixed_float16_scales_the_loss_and_goes_on_from_a_checkpoint(small, tmp_path):

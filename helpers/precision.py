@@ -1,0 +1,39 @@
+"""Which precision is the fastest on this machine."""
+
+import time
+
+import tensorflow as tf
+
+
+def choose_precision():
+    """The fastest dtype policy here, by a half-second benchmark: "float32" or a mixed one.
+
+    On a CPU with AVX512-BF16 "mixed_bfloat16" makes training about 1.6 times as fast, on others
+    slower. GPUs are tried in float16 too, the only half precision of older ones; the loss is
+    then scaled, see training.compile_model.
+    """
+    gpu = bool(tf.config.list_physical_devices("GPU"))
+    best = "float32"
+    seconds = {best: convolution_seconds(best)}
+    for dtype in ("bfloat16", "float16") if gpu else ("bfloat16",):
+        seconds[dtype] = convolution_seconds(dtype)
+        if seconds[dtype] < 0.8 * seconds[best]:
+            best = dtype
+    return "float32" if best == "float32" else f"mixed_{best}"
+
+
+def convolution_seconds(dtype):
+    """How long a 3x3 convolution takes here; infinity where this precision has no kernel."""
+    images = 256 if tf.config.list_physical_devices("GPU") else 32
+    x = tf.cast(tf.random.stateless_uniform((images, 16, 16, 128), (0, 0)), dtype)
+    kernel = tf.cast(tf.random.stateless_uniform((3, 3, 128, 128), (0, 1)), dtype)
+    convolve = tf.function(lambda x, k: tf.reduce_sum(tf.nn.conv2d(x, k, 1, "SAME")))
+    times = []
+    try:
+        for _ in range(6):  # the first one builds the graph
+            start = time.perf_counter()
+            convolve(x, kernel).numpy()
+            times.append(time.perf_counter() - start)
+    except tf.errors.OpError:
+        return float("inf")
+    return min(times)
