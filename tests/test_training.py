@@ -333,6 +333,16 @@ def test_a_picture_that_is_read_larger_is_shown_whole_and_by_its_middle():
     assert not np.allclose(found, each[0], atol=1e-6)
 
 
+def test_few_pictures_get_the_answers_that_they_get_among_many(monkeypatch):
+    model = small_network()
+    pixels = np.random.default_rng(0).integers(0, 256, (models.FEW, 40, 40, 3)).astype("uint8")
+    few = models.predict_probabilities(model, pixels)
+    monkeypatch.setattr(models, "FEW", 0)
+    many = models.predict_probabilities(model, pixels)
+    assert few.shape == (len(pixels), 2) and np.ptp(few[:, 0]) > 0
+    np.testing.assert_allclose(few, many, atol=1e-6)
+
+
 def test_pictures_are_read_larger_for_networks_that_were_trained_on_small_crops():
     assert models.test_size(64, min_crop_scale=0.45) == batches.load_size(64) == 80
     assert models.test_size(64, min_crop_scale=0.85) == 64
