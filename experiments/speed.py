@@ -1,130 +1,274 @@
-"""Ratios, measured side by side in one run: `make bench`. Times of one machine mean little.
+"""How fast training and prediction are, side by side in one run: `make bench`, on an idle machine.
 
-1. A training step: ours with fused layers, ours as the notebooks build it, and that of
-   keras.applications.ResNet50.
-2. Training from a folder of JPEG files against training from the same images in memory.
+Each network runs in a process of its own: one and the same network, built twice in a process, can
+differ by half in speed. The processes take turns and medians are compared. A ratio holds on other
+days; images/s do not.
 
-`python experiments/speed.py FOLDER` measures the second on a folder of your own, one sub-folder per
-class, in place of the synthetic pictures.
+`python experiments/speed.py FOLDER` trains from the pictures of a folder of your own (one
+sub-folder a class) in the row "from files". PyTorch's rows need an environment with PyTorch, which
+`--torch FOLDER` names; this makes one where it is looked for:
+
+    python -m venv build/torch && build/torch/bin/python -m pip install torch numpy
 """
 
+import argparse
+import itertools
+import os
 import statistics
+import subprocess
 import sys
 import time
-from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
-import keras
-import numpy as np
-import tensorflow as tf
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+CLASSES, STEPS = 101, 6
+# {function below or, with "torch", in speed_torch.py: (label, precision)}. The first is ours.
+TRAIN = {
+    "train_fused": ("ours, fused layers", "fastest"),
+    "train_files": ("ours, fused layers, from files", "fastest"),
+    "train_plain": ("ours, plain layers", "fastest"),
+    "train_library": ("keras.applications, compiled by default", "float32"),
+    "torch_train": ("PyTorch, channels last, fused AdamW", "fastest"),
+}
+PREDICT = {
+    "predict_folded": ("ours, folded layers", "fastest"),
+    "predict_plain": ("ours, plain layers", "float32"),
+    "predict_library": ("keras.applications", "float32"),
+    "torch_predict": ("PyTorch, channels last", "fastest"),
+}
+# Title, rows, sizes (image, batch), cost in forward passes: backward costs two.
+TABLES = [
+    ("Training", TRAIN, [(64, 32), (64, 64), (128, 32)], 3),
+    ("Prediction", PREDICT, [(64, 64)], 1),
+]
 
-from helpers import batches, data, download, fused, training
-from helpers.recipe import Recipe
-
-SIZE, BATCH, ROUNDS = 64, 32, 5
-RECIPE = Recipe(image_size=SIZE, batch_size=BATCH, epochs=100)
-
-
-def rates(runs):
-    """Calls each function in turn, ROUNDS times over; returns images/s of each, median."""
-    seconds = {name: [] for name in runs}
-    for _ in range(ROUNDS):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            images = run()
-            seconds[name].append((time.perf_counter() - start) / images)
-    return {name: 1 / statistics.median(some) for name, some in seconds.items()}
-
-
-def report(title, rate):
-    slowest = min(rate.values())
-    print(title)
-    for name, images in rate.items():
-        print(f"  {name:<32} {images:7.1f} images/s  {images / slowest:5.2f}")
-    print(flush=True)
+# --- the rows: each function returns one to call again and again, and how many images that is ----
 
 
-def application(precision, classes):
-    """The library's network, compiled as its users compile it."""
-    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1)(keras.Input((SIZE, SIZE, 3)))
-    model = keras.applications.ResNet50(weights=None, input_tensor=scaled, classes=classes)
-    model.compile(keras.optimizers.AdamW(1e-3), "categorical_crossentropy", jit_compile=False)
-    return model
+def training_steps(model, batches, batch, adamw):
+    """Steps on the next batches (x, y) of an iterator."""
+    import keras
 
+    optimizer = adamw(1e-3, weight_decay=0.05)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+    model.compile(optimizer, loss, metrics=["accuracy"])
 
-def plain(precision, classes):
-    """Our network as the notebooks build it."""
-    recipe = replace(RECIPE, precision=precision)
-    return training.compile_model(training.build_model(recipe, classes), recipe, steps=8)
-
-
-def fast(precision, classes):
-    """Our network as train.py trains it."""
-    recipe = replace(RECIPE, precision=precision)
-    model = fused.fuse(training.build_model(recipe, classes))
-    return training.compile_model(model, recipe, steps=8)
-
-
-def bench_step(trials=3):
-    """Builds the networks anew in each trial: one and the same network, built twice in one process,
-    can differ by more than half in speed, for as long as it lives. The best trials are compared."""
-    classes, steps, precision = 101, 8, training.choose_precision()
-    rng = np.random.default_rng(0)
-    x = rng.uniform(0, 255, (steps * BATCH, SIZE, SIZE, 3)).astype("float32")
-    y = keras.utils.to_categorical(rng.integers(0, classes, len(x)), classes)
-    shown = batches.without_autotune(tf.data.Dataset.from_tensor_slices((x, y)).batch(BATCH))
-    builders = {"ours, fused": fast, "ours, plain": plain, "keras.applications": application}
-    best = dict.fromkeys(builders, 0)
-    for trial in range(trials):
-        runs = {}
-        for name in sorted(builders, reverse=trial % 2 == 0):
-            model = builders[name](precision, classes)
-
-            def run(model=model):
-                model.fit(shown, epochs=1, verbose=0)
-                return len(x)
-
-            run()  # builds and traces
-            runs[name] = run
-        rate = rates(runs)
-        best = {name: max(best[name], rate[name]) for name in best}
-        keras.backend.clear_session()
-    title = f"Training step, {SIZE} px, batch {BATCH}, {precision} (the library's: float32)"
-    report(f"{title}, best of {trials}", best)
-
-
-def bench_folder(folder):
-    images = data.load_images(folder, batches.load_size(SIZE))
-    rng = np.random.default_rng(0)
-    chosen = rng.choice(len(images.paths), 320, replace=len(images.paths) < 320)
-    classes = len(images.class_names)
-    recipe = replace(RECIPE, epochs=ROUNDS + 1, precision="float32")
-    labelled = (images.paths[chosen], images.labels[chosen])
-    shown, steps = batches.train_batches(*labelled, classes, recipe)
-    model = fast("float32", classes)
-    ready = [(x.numpy(), y.numpy()) for x, y in shown.take(steps)]
-    pipeline = iter(shown)
-
-    def from_folder():
-        for _ in range(steps):
-            model.train_on_batch(*next(pipeline))
-        return steps * BATCH
-
-    def from_memory():
-        for x, y in ready:
+    def run():
+        for x, y in itertools.islice(batches, STEPS):
             model.train_on_batch(x, y)
-        return steps * BATCH
 
-    from_memory()  # builds and traces
-    from_folder()  # the first epoch
-    title = f"Training after the first epoch, {len(images.paths):,} files"
-    report(
-        title, rates({"read from files, augmented": from_folder, "tensors in memory": from_memory})
-    )
+    return run, STEPS * batch
+
+
+def noise(size, batch):
+    """The same batch of random pixels and labels again and again, ready in memory."""
+    import tensorflow as tf
+
+    x = tf.random.uniform((batch, size, size, 3), maxval=255)
+    return itertools.repeat((x, tf.one_hot(tf.range(batch) % CLASSES, CLASSES)))
+
+
+def ours(size, precision="float32"):
+    from helpers import models, resnet
+
+    with models.dtype_policy(precision):
+        return resnet.ResNet50((size, size, 3), CLASSES)
+
+
+def library(size):
+    import keras
+
+    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1)(keras.Input((size, size, 3)))
+    return keras.applications.ResNet50(weights=None, input_tensor=scaled, classes=CLASSES)
+
+
+def train_fused(size, batch, precision, folder):
+    from helpers import fused
+
+    model = fused.fuse(ours(size, precision))
+    return training_steps(model, noise(size, batch), batch, fused.AdamW)
+
+
+def train_files(size, batch, precision, folder):
+    """Reads and augments pictures while it trains, as `train.py --no-cache` does."""
+    import numpy as np
+
+    from helpers import batches, data, fused, recipe
+
+    images = data.load_images(folder, batches.load_size(size), keep=False)
+    chosen = np.random.default_rng(0).integers(0, len(images.paths), 20 * batch)
+    settings = recipe.Recipe(image_size=size, batch_size=batch, epochs=1000)
+    labelled = (images.paths[chosen], images.labels[chosen])
+    shown = iter(batches.train_batches(*labelled, CLASSES, settings)[0])
+    return training_steps(fused.fuse(ours(size, precision)), shown, batch, fused.AdamW)
+
+
+def train_plain(size, batch, precision, folder):
+    from keras.optimizers import AdamW
+
+    return training_steps(ours(size, precision), noise(size, batch), batch, AdamW)
+
+
+def train_library(size, batch, precision, folder):
+    from keras.optimizers import AdamW
+
+    return training_steps(library(size), noise(size, batch), batch, AdamW)
+
+
+def prediction_steps(model, size, batch):
+    """Predicts random images, as models.predict_probabilities does."""
+    import tensorflow as tf
+
+    from helpers.batches import without_autotune
+
+    pixels = tf.random.uniform((STEPS * batch, size, size, 3), maxval=255)
+    images = tf.data.Dataset.from_tensor_slices(tf.cast(pixels, tf.uint8)).batch(batch)
+    return lambda: model.predict(without_autotune(images), verbose=0), STEPS * batch
+
+
+def predict_folded(size, batch, precision, folder):
+    from helpers import inference
+
+    dtype = precision.removeprefix("mixed_")
+    return prediction_steps(inference.fold_batch_norm(ours(size), dtype), size, batch)
+
+
+def predict_plain(size, batch, precision, folder):
+    return prediction_steps(ours(size), size, batch)
+
+
+def predict_library(size, batch, precision, folder):
+    return prediction_steps(library(size), size, batch)
+
+
+# --- processes that take turns ------------------------------------------------------------------
+
+
+def take_turns(run, images):
+    """In a process of its own: for each line that comes in, runs and answers with images/s."""
+    run()  # builds and traces
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        run()
+        print(images / (time.perf_counter() - start), flush=True)
+
+
+def start_worker(name, python, *arguments):
+    """The process of one row, warmed up: a subprocess.Popen."""
+    script = "speed_torch.py" if "torch" in name else "speed.py"
+    command = [python, Path(__file__).with_name(script), "--worker", name, *map(str, arguments)]
+    pipe = subprocess.PIPE
+    worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+    if worker.stdout.readline() != "ready\n":
+        sys.exit(f"{name} did not start: its error stands above.")
+    return worker
+
+
+def rates(workers, rounds):
+    """Images/s of workers, {name: process}, that take turns: {name: median of the rounds}."""
+    found = {name: [] for name in workers}
+    for _ in range(rounds):
+        for name, worker in workers.items():
+            print(file=worker.stdin, flush=True)
+            found[name].append(float(worker.stdout.readline()))
+    for worker in workers.values():
+        worker.stdin.close()
+        worker.wait()
+    return {name: statistics.median(some) for name, some in found.items()}
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+
+def peak(dtype):
+    """GFLOP/s of a matrix product of 2,048 x 2,048 numbers, the best of twelve."""
+    import tensorflow as tf
+
+    matrix = tf.ones((2048, 2048), dtype)
+    multiply = tf.function(lambda: tf.reduce_max(tf.matmul(matrix, matrix)))
+    seconds = []
+    for _ in range(12):
+        start = time.perf_counter()
+        multiply().numpy()
+        seconds.append(time.perf_counter() - start)
+    return 2 * 2048**3 / min(seconds) / 1e9
+
+
+def describe_machine(fastest):
+    """Prints versions and the machine's peak; returns that: {precision: GFLOP/s}."""
+    peaks = {name: peak(name.removeprefix("mixed_")) for name in ("float32", fastest)}
+    print(f"{os.cpu_count()} cores, TensorFlow {version('tensorflow')}, Keras {version('keras')}")
+    print(", ".join(f"{peaks[name]:.0f} GFLOP/s in {name}" for name in ("float32", fastest)))
+    return peaks | {"fastest": peaks[fastest]}
+
+
+def table(title, rows, columns, cost, peaks):
+    """Prints each row's images/s, share of the peak, and how many times faster ours is.
+
+    columns: {(image size, batch size): {row: images/s}}; cost: of an image, in forward passes.
+    """
+    from helpers import measure
+
+    print(f"\n{title:<42}" + "".join(f"{f'{size} px, batch {b}':>24}" for size, b in columns))
+    operations = {size: 2 * cost * measure.macs(ours(size)) for size, _ in columns}
+    for name, (label, precision) in rows.items():
+        cells = ""
+        for (size, _), found in columns.items():
+            share = found[name] * operations[size] / (1e9 * peaks[precision])
+            cells += f"{found[name]:12.1f}{share:6.0%}{found[next(iter(rows))] / found[name]:6.2f}"
+        print(f"{label:<42}{cells}", flush=True)
+
+
+def main(args):
+    from helpers import download, setup
+
+    setup.import_tensorflow_quietly()
+    from helpers import precision
+
+    fastest = precision.choose_precision()
+    peaks = describe_machine(fastest)
+    torch = Path(args.torch) / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if torch.exists():
+        subprocess.run([torch, "-c", "import torch; print('PyTorch', torch.__version__)"])
+    else:
+        print(f"No PyTorch in {args.torch}: the top of experiments/speed.py says how to add it.")
+    print("In each column: images/s, share of the peak, how many times faster ours is")
+    folder = args.folder or download.dataset_folder("sample")
+    for title, rows, sizes, cost in TABLES:
+        rows = {name: row for name, row in rows.items() if torch.exists() or "torch" not in name}
+        columns = {}
+        for size in sizes:
+            workers = {}
+            for name, (_, kind) in rows.items():
+                python = torch if "torch" in name else sys.executable
+                kind = fastest if kind == "fastest" else kind
+                workers[name] = start_worker(name, python, *size, kind, folder)
+            columns[size] = rates(workers, args.rounds)
+        table(title, rows, columns, cost, peaks)
+
+
+def work(name, size, batch, precision, folder):
+    from helpers import setup
+
+    setup.import_tensorflow_quietly()
+    take_turns(*globals()[name](int(size), int(batch), precision, folder))
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("folder", nargs="?", help="of pictures (default: synthetic ones)")
+    parser.add_argument("--torch", default="build/torch", help="environment with PyTorch")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each process (%(default)s)")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    bench_step()
-    bench_folder(sys.argv[1] if len(sys.argv) > 1 else download.dataset_folder("sample"))
+    if sys.argv[1:2] == ["--worker"]:
+        work(*sys.argv[2:])
+    else:
+        main(parse_arguments())

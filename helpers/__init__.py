@@ -11,6 +11,7 @@ synthetic    pictures drawn by code, so that nothing has to be downloaded
 signs        what photos of sign-language digits need: sessions, hand masks, backgrounds
 precision    which precision is the fastest here
 models       trained networks on disk, and predictions
+inference    a network rewritten to predict many pictures
 evaluation   scores
 measure      what a network costs, what it sees and how its gradients flow
 plots        figures of the notebooks

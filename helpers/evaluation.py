@@ -5,6 +5,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score
 
 from helpers.data import read_images
+from helpers.inference import fold_batch_norm
 from helpers.models import predict_probabilities
 
 
@@ -26,9 +27,13 @@ def scores(labels, probabilities):
 
 
 def predict_files(model, paths, size):
-    """Probabilities (n, classes) for n image files, read at `size` x `size`, 1,000 at a time."""
+    """Probabilities (n, classes) for n image files, read at `size` x `size`, 250 at a time.
+
+    In float32 on every machine, so that published scores do not depend on it.
+    """
+    model = fold_batch_norm(model)
     probabilities = []
-    for part in np.array_split(paths, len(paths) // 1000 + 1):  # bounded memory
+    for part in np.array_split(paths, len(paths) // 250 + 1):  # bounded memory
         pixels, _ = read_images(part, size)
         probabilities.append(predict_probabilities(model, pixels))
     return np.concatenate(probabilities)

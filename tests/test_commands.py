@@ -18,7 +18,7 @@ from conftest import archive_of, picture, small_network, write_folder
 
 import predict
 import train
-from helpers import UserError, files, models, resnet, setup, training
+from helpers import UserError, files, inference, models, resnet, setup, training
 from helpers.files import ROOT
 
 
@@ -100,6 +100,20 @@ def test_predict_takes_folders_and_prints_json(capsys, model, folder):
         assert sum(probabilities) == pytest.approx(1, abs=1e-5)
     one = json.loads(run_predict(capsys, folder / "blue", "--model", model, "--json", "--top", 1))
     assert all(len(row["predictions"]) == 1 for row in one)
+
+
+def test_many_pictures_get_the_answers_that_few_get(capsys, model, folder, monkeypatch):
+    few = json.loads(run_predict(capsys, folder / "blue", "--model", model, "--json"))
+    folded = []
+    fold = inference.fold_batch_norm
+    monkeypatch.setattr(inference, "fold_batch_norm", lambda *a: folded.append(a) or fold(*a))
+    monkeypatch.setattr(predict, "MANY", 6)
+    many = json.loads(run_predict(capsys, folder / "blue", "--model", model, "--json"))
+    assert len(folded) == 1
+    for one, other in zip(few, many, strict=True):
+        for row in one["predictions"]:
+            (same,) = [found for found in other["predictions"] if found["class"] == row["class"]]
+            assert same["probability"] == pytest.approx(row["probability"], abs=0.01)
 
 
 def test_a_bad_picture_among_good_ones_costs_only_itself(capsys, model, folder):

@@ -1,0 +1,46 @@
+"""A network rewritten to predict many pictures: batch normalisation folded into convolutions."""
+
+import keras
+import numpy as np
+
+# Layers that stay float32: the first ones, since pixels rounded to 8 bits move probabilities by
+# up to 0.014 (0.004 without), and the last ones, which cost nothing.
+FLOAT32 = ("scaling", "conv1_pad", "conv1_conv", "avg_pool", "predictions")
+
+
+def fold_batch_norm(model, precision="float32"):
+    """A copy of a network that predicts faster and cannot be trained: a keras.Model.
+
+    Every BatchNormalization of `model` must follow a Conv2D. precision: the dtype of the weights
+    and outputs of all layers but those named in FLOAT32, such as "bfloat16".
+    Source: Jacob et al. 2018, "Quantization and Training of Neural Networks", section 3.2.
+    """
+    norms = [each for each in model.layers if isinstance(each, keras.layers.BatchNormalization)]
+    norm_after = {norm.input._keras_history.operation.name: norm for norm in norms}
+
+    def copy(layer):
+        dtype = "float32" if layer.name in FLOAT32 else precision
+        return type(layer).from_config({**layer.get_config(), "dtype": dtype})
+
+    def call(layer, inputs, **options):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            return inputs
+        return layer(inputs, **options)
+
+    folded = keras.models.clone_model(model, clone_function=copy, call_function=call)
+    for layer in folded.layers:
+        if layer.weights:
+            weights = model.get_layer(layer.name).get_weights()
+            norm = norm_after.get(layer.name)
+            layer.set_weights(fold(*weights, norm) if norm else weights)
+    return folded
+
+
+def fold(kernel, bias, norm):
+    """[kernel, bias] of a convolution that computes what it and `norm` after it do.
+
+    At test time, batch normalisation scales and shifts each channel by constants.
+    """
+    gamma, beta, mean, variance = norm.get_weights()
+    factor = gamma / np.sqrt(variance + norm.epsilon)
+    return [kernel * factor, (bias - mean) * factor + beta]
