@@ -230,7 +230,7 @@ def main(args):
     versions.import_tensorflow_quietly()
     from helpers import precision
 
-    fastest = precision.choose_precision()
+    fastest = args.precision or precision.choose_precision()
     peaks = describe_machine(fastest)
     torch = Path(args.torch) / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if torch.exists():
@@ -263,6 +263,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("folder", nargs="?", help="of pictures (default: synthetic ones)")
     parser.add_argument("--torch", default="build/torch", help="environment with PyTorch")
+    parser.add_argument("--precision", help="dtype policy, by default the fastest one here")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each process (%(default)s)")
     return parser.parse_args()
 

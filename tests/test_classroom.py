@@ -76,7 +76,7 @@ import exercises.checks
 for path in sorted(pathlib.Path().glob("*.ipynb")):
     space = {}
     for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code" and re.search("(?m)^ *(import|from) ", cell.source):
+        if re.search("(?m)^(import|from) |^    import notebook_setup", cell.source):
             exec(cell.source, space)
     print(path.name)
 import helpers
