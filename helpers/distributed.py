@@ -45,7 +45,9 @@ def strategy():
         gpus = tf.config.list_physical_devices("GPU")
         return tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
     print(f"Machine {k + 1} of {n}: waiting for the others", flush=True)
+    interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)  # else Ctrl+C would wait as well
     several = tf.distribute.MultiWorkerMirroredStrategy()
+    signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # TensorFlow would ignore it from here on
     return several
 
@@ -59,8 +61,8 @@ def other_machines():
         if worker()[1] == 1:
             raise
         raise UserError(
-            "Another machine of this run stopped answering. Start the same command on all machines "
-            "again: the run goes on after the last epoch that was saved."
+            f"Another machine stopped answering ({type(error).__name__}). Start the same command "
+            "on all machines again: the run goes on after the last epoch that was saved."
         ) from error
 
 
