@@ -17,11 +17,11 @@ def augment(images, labels, seed, size, mixup=0.2, min_crop_scale=0.45, cutmix=0
     et al. 2014 (crops).
     """
     count = tf.shape(images)[0]
-    total = count * worker()[1]  # of the whole batch, on all machines
+    whole = count * worker()[1]  # of the whole batch, on all machines
     seeds = tf.unstack(tf.random.split(seed, 8), num=8)
 
     def uniform(key, shape, low, high):
-        return own_rows(tf.random.stateless_uniform((total, *shape), seeds[key], low, high))
+        return own_rows(tf.random.stateless_uniform((whole, *shape), seeds[key], low, high))
 
     # A crop whose sides are min_crop_scale to 1 times the image's, up to a third longer one way.
     stretch = tf.exp(uniform(0, (1,), -0.15, 0.15))
@@ -51,15 +51,15 @@ def mix(images, labels, seed, mixup, cutmix):
     if not (mixup or cutmix):
         return images, labels
     count, size = tf.shape(images)[0], images.shape[1]
-    total = count * worker()[1]  # see augment
+    whole = count * worker()[1]  # see augment
     lam = tf.ones((count, 1, 1, 1))  # of the image itself, for each pixel
     if mixup:
         # lam ~ Beta(mixup, mixup), made of two gamma variables
         seeds = tf.unstack(tf.random.split(seed, 8), num=8)[6:]  # augment takes the others
-        one, other = (tf.random.stateless_gamma((total,), key, mixup) + 1e-8 for key in seeds)
+        one, other = (tf.random.stateless_gamma((whole,), key, mixup) + 1e-8 for key in seeds)
         lam = own_rows(one / (one + other))[:, None, None, None]
     if cutmix:
-        uniforms = tf.random.stateless_uniform((4, total, 1), tf.random.fold_in(seed, 1))
+        uniforms = tf.random.stateless_uniform((4, whole, 1), tf.random.fold_in(seed, 1))
         chance, area, x, y = map(own_rows, tf.unstack(uniforms))
         pixel = (tf.range(size, dtype=tf.float32) + 0.5) / size
         reach = tf.sqrt(area) / 2  # half a side of the rectangle, which the border may cut off
@@ -80,11 +80,11 @@ def copy_paste(images, backgrounds, seed, degrees=35.0, min_scale=0.5, stretch=0
     contrast change, down to a bare outline: outlines generalise better than shading (Geirhos et
     al. 2019). Half of the images keep their background; light and soft shadows vary on all.
     """
-    total = tf.shape(images)[0] * worker()[1]  # see augment
+    whole = tf.shape(images)[0] * worker()[1]  # see augment
     seeds = tf.unstack(tf.random.split(seed, 10), num=10)
 
     def uniform(key, shape, low, high, dtype="float32"):
-        return own_rows(tf.random.stateless_uniform((total, *shape), seeds[key], low, high, dtype))
+        return own_rows(tf.random.stateless_uniform((whole, *shape), seeds[key], low, high, dtype))
 
     zoom = uniform(0, (), min_scale, 1.1)
     room = (1.25 - zoom)[:, None] / 3  # a small object may lie further from the middle
