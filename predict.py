@@ -73,6 +73,7 @@ def predict(args):
         some = files[start : start + 256]
         pixels, errors = data.read_images(some, card["test_size"])
         probabilities = models.predict_probabilities(model, pixels)
+        probabilities = models.temper(probabilities, card.get("temperature", 1.0))
         for file, row, error in zip(some, probabilities, errors, strict=True):
             if error:
                 print(f"predict.py: {error}", file=sys.stderr)
@@ -81,17 +82,20 @@ def predict(args):
             best = models.top_k(row, card["class_names"], args.top)
             if args.json:
                 guesses = [{"class": name, "probability": round(p, 6)} for name, p in best]
-                results.append({"file": str(file), "predictions": guesses})
+                sure = best[0][1] >= card.get("threshold", 0.0)
+                results.append({"file": str(file), "sure": sure, "predictions": guesses})
             else:
-                show(file, best)
+                show(file, best, card.get("threshold", 0.0))
     if args.json:
         print(json.dumps(results, indent=1, ensure_ascii=False))
     return 2 if unreadable else 0
 
 
-def show(file, best):
+def show(file, best, threshold):
     width = max(len(name) for name, _ in best)
     print(file)
+    if best[0][1] < threshold:
+        print(f"  Not sure: below {threshold:.0%}, the picture may show none of the classes.")
     for name, probability in best:
         print(f"  {name:<{width}}  {probability:6.1%}  {'█' * round(30 * probability)}")
 

@@ -104,11 +104,12 @@ def describe(recipe):
 def score(labels, probabilities):
     """Accuracy (each class has as many images), cross-entropy in nats, the best temperature."""
     temperature = evaluation.fit_temperature(labels, probabilities)
+    tempered = models.temper(probabilities, temperature)
     return {
         "accuracy": round(float((probabilities.argmax(1) == labels).mean()), 4),
         "cross_entropy": round(evaluation.cross_entropy(labels, probabilities), 4),
         "temperature": round(temperature, 3),
-        "tempered": round(evaluation.cross_entropy(labels, probabilities, temperature), 4),
+        "tempered": round(evaluation.cross_entropy(labels, tempered), 4),
     }
 
 

@@ -89,6 +89,29 @@ def test_packages_are_hidden_unless_they_are_imported_already():
     assert importlib.import_module("zipapp").__name__ == "zipapp"
 
 
+def test_predict_uses_the_temperature_and_says_when_it_is_not_sure(
+    capsys, model, folder, monkeypatch
+):
+    card = models.read_card(model)
+    picture_file = folder / "blue" / "image_0000.jpg"
+
+    def answer(**changes):
+        with monkeypatch.context() as patch:
+            patch.setattr(models, "read_card", lambda folder: card | changes)
+            text = run_predict(capsys, picture_file, "--model", model)
+            (row,) = json.loads(run_predict(capsys, picture_file, "--model", model, "--json"))
+        return text, row["sure"], row["predictions"][0]["probability"]
+
+    text, sure, plain = answer()
+    assert sure and "Not sure" not in text and 0.5 < plain < 0.999
+    odds = plain / (1 - plain)
+    _, _, sharper = answer(temperature=0.5)  # two classes: the odds are squared
+    assert sharper == pytest.approx(odds**2 / (1 + odds**2), abs=1e-4)
+    text, sure, _ = answer(threshold=(plain + 1) / 2)
+    assert not sure and "Not sure: below" in text
+    assert answer(threshold=(plain + 0.5) / 2)[1]
+
+
 def test_predict_takes_folders_and_prints_json(capsys, model, folder):
     output = json.loads(run_predict(capsys, folder / "blue", "--model", model, "--json"))
     assert [os.path.basename(row["file"]) for row in output] == [

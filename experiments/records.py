@@ -1,0 +1,150 @@
+"""What the trained network says to the photographs, in numbers: `python experiments/records.py`.
+
+Asks models/caltech101 about the test photographs of its split, and about BACKGROUND_Google, which
+are pictures of none of its classes. Writes tables beside the weights, numbers alone: predictions,
+backgrounds, classes, reliability, answers and lesions (.csv). A quarter of an hour on two cores.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from helpers import UserError, data, download, evaluation, files, models
+
+GROUPS = 10  # of a reliability diagram, equally large
+THRESHOLDS = np.arange(10) / 10
+
+
+def top_five(names, probabilities, class_names):
+    """One row a picture: its file, and the five most likely classes with their probabilities."""
+    rows = []
+    for name, some in zip(names, probabilities, strict=True):
+        row = {"file": name}
+        for place, (guess, p) in enumerate(models.top_k(some, class_names), 1):
+            row |= {f"class_{place}": guess, f"p_{place}": round(p, 4)}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def scores_by_class(predictions):
+    """One row a class: test photographs, top-1 and top-5 accuracy, its most frequent wrong name."""
+    rows = []
+    for name, some in predictions.groupby("class", sort=False):
+        guesses = some["class_1"]
+        wrong = guesses[guesses != name].value_counts()
+        rows.append(
+            {
+                "class": name,
+                "images": len(some),
+                "accuracy": round((guesses == name).mean(), 4),
+                "top_5": round((some.filter(like="class_") == name).any(axis=1).mean(), 4),
+                "mistaken_for": wrong.index[0] if len(wrong) else "",
+                "times": wrong.iloc[0] if len(wrong) else 0,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def reliability(labels, probabilities, temperature):
+    """Mean top probability and accuracy in GROUPS groups, without and with the temperature."""
+    rows = []
+    for name, value in (("before", 1.0), ("after", temperature)):
+        some = models.temper(probabilities, value)
+        confidence, right = some.max(axis=1), some.argmax(axis=1) == labels
+        order = np.argsort(confidence, kind="stable")
+        for group in np.array_split(order, GROUPS):
+            row = {"temperature": name, "images": len(group)}
+            row |= {"confidence": confidence[group].mean(), "accuracy": right[group].mean()}
+            rows.append(row)
+    return pd.DataFrame(rows).round(4)
+
+
+def answers(labels, probabilities, backgrounds, threshold):
+    """What a threshold on the top probability does, one row each; the last row is the card's.
+
+    coverage: share of the test photographs that get an answer; accuracy: of these answers;
+    backgrounds_answered: share of the pictures of none of the classes that get one. auroc: of
+    telling the two kinds of pictures apart by the top probability, at any threshold.
+    """
+    known, unknown = probabilities.max(axis=1), backgrounds.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    kind = np.repeat([1, 0], [len(known), len(unknown)])
+    auroc = roc_auc_score(kind, np.concatenate([known, unknown]))
+    rows = []
+    for value in [*THRESHOLDS, threshold]:
+        answered = known >= value
+        accuracy = right[answered].mean() if answered.any() else np.nan
+        row = {"threshold": value, "coverage": answered.mean(), "accuracy": accuracy}
+        rows.append(row | {"backgrounds_answered": (unknown >= value).mean(), "auroc": auroc})
+    return pd.DataFrame(rows).round(4)
+
+
+def lesions(model, pixels, labels):
+    """Accuracy with the branch of one block silenced, its shortcut left; the first row is whole.
+
+    pixels: uint8 (n, s, s, 3), one view of each picture. Source: Veit et al. 2016, section 4.1.
+    """
+    norms = [layer for layer in model.layers if layer.name.endswith("_3_bn")]
+    rows = [{"silenced": "nothing", **plain_scores(model, pixels, labels)}]
+    for norm in norms:
+        weights = norm.get_weights()
+        gamma, beta, *averages = weights
+        norm.set_weights([0 * gamma, 0 * beta, *averages])
+        block = norm.name.removesuffix("_3_bn")
+        rows.append({"silenced": block, **plain_scores(model, pixels, labels)})
+        norm.set_weights(weights)
+    return pd.DataFrame(rows)
+
+
+def plain_scores(model, pixels, labels):
+    found = evaluation.scores(labels, model.predict(pixels, batch_size=64, verbose=0))
+    low, high = found["accuracy_interval_95"]
+    row = {"accuracy": found["accuracy"], "low": low, "high": high}
+    row["mean_per_class_accuracy"] = found["mean_per_class_accuracy"]
+    return {name: round(value, 4) for name, value in row.items()}
+
+
+def write(photographs, folder):
+    """Writes all tables of the model in `folder`; photographs: Caltech 101's folder."""
+    model, card = models.load_model(folder)
+    names, temperature = card["class_names"], card.get("temperature", 1.0)
+    split = pd.read_csv(folder / "split.csv")
+    test = split[split["part"] == "test"].reset_index(drop=True)
+    labels = test["class"].map(names.index).to_numpy()
+    paths = [photographs / file for file in test["file"]]
+    said = evaluation.predict_files(model, paths, card["test_size"])
+    calibrated = models.temper(said, temperature)
+    predictions = top_five(test["file"], calibrated, names)
+    predictions.insert(1, "class", test["class"])
+    others = data.image_files([photographs / "BACKGROUND_Google"])
+    theirs = evaluation.predict_files(model, others, card["test_size"])
+    theirs = models.temper(theirs, temperature)
+    pixels = [data.read_images(some, card["image_size"])[0] for some in np.array_split(paths, 9)]
+    tables = {
+        "predictions": predictions,
+        "backgrounds": top_five([path.name for path in others], theirs, names),
+        "classes": scores_by_class(predictions),
+        "reliability": reliability(labels, said, temperature),
+        "answers": answers(labels, calibrated, theirs, card.get("threshold", 0.5)),
+        "lesions": lesions(model, np.concatenate(pixels), labels),
+    }
+    for name, table in tables.items():
+        files.write_csv(folder / f"{name}.csv", table)
+        print(f"{name}.csv: {len(table):,} rows")
+
+
+def main():
+    try:
+        write(download.dataset_folder("caltech101"), models.MODELS / "caltech101")
+    except UserError as error:
+        print(f"records.py: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
