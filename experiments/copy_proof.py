@@ -19,7 +19,8 @@ import pandas as pd
 from keras import layers
 
 from experiments.gradients import RESULTS, drawn_pictures, record_statistics, shuffled_batches
-from helpers import files, measure
+from helpers import files
+from images.gradients import small_net
 
 
 def main():
@@ -39,7 +40,7 @@ def main():
 
 def trained_net(images, labels, depth=10, epochs=40):
     """A plain network with BatchNorm, trained; its running averages are those of all images."""
-    model = measure.small_net(depth, residual=False)
+    model = small_net(depth, residual=False)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.05), loss, jit_compile=False)
     model.fit(shuffled_batches(images, labels), epochs=epochs, shuffle=False, verbose=0)
@@ -53,7 +54,7 @@ def deepen(shallow, depth, images):
     The first layers get shallow's weights, the added pairs copy. The mean and variance that their
     BatchNorms hold are those of what shallow hands to them, as if they had been trained.
     """
-    deeper = measure.small_net(depth, residual=False)
+    deeper = small_net(depth, residual=False)
     count = len(shallow.weights) - 2  # all but the dense layer's
     new = [*shallow.get_weights()[:count], *deeper.get_weights()[count:-2]]
     deeper.set_weights([*new, *shallow.get_weights()[-2:]])

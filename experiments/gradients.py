@@ -21,7 +21,8 @@ import pandas as pd
 import tensorflow as tf
 from keras import layers, ops
 
-from helpers import files, measure, synthetic
+from helpers import files, synthetic
+from images.gradients import small_net
 
 RESULTS = Path(__file__).resolve().parent / "results"
 DEPTHS = (10, 20, 30, 50)
@@ -72,8 +73,8 @@ def shuffled_batches(images, labels, size=32):
 
 
 def fresh_net(depth, residual, batch_norm, initialiser="Glorot", padding="zero"):
-    """`measure.small_net` with other first weights, and with the padding "zero" or "wrap"."""
-    model = measure.small_net(depth, residual, batch_norm)
+    """`small_net` with other first weights, and with the padding "zero" or "wrap"."""
+    model = small_net(depth, residual, batch_norm)
     if padding == "wrap":
         model = keras.models.clone_model(
             model, clone_function=without_padding, call_function=call_wrapped
@@ -181,7 +182,7 @@ def while_training(images, labels, depths, seeds, rates=(0.01, 0.1), steps=(0, 1
     for residual, depth, rate, seed in product((False, True), depths, rates, seeds):
         keras.utils.clear_session()
         keras.utils.set_random_seed(seed)
-        model = measure.small_net(depth, residual)
+        model = small_net(depth, residual)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.SGD(rate), loss, jit_compile=False)
         named = {"network": "residual" if residual else "plain", "batch_norm": True}

@@ -2,7 +2,7 @@
 
     python experiments/learning_rates.py    # about 10 minutes; goes on where it was stopped
 
-The networks of notebook 01 (`measure.small_net`, with BatchNorm) on its 256 drawn pictures: SGD,
+The networks of notebook 01 (`small_net`, with BatchNorm) on its 256 drawn pictures: SGD,
 batches of 32, 40 epochs at a constant learning rate. The error is that of the training pictures.
 """
 
@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from experiments.gradients import RESULTS, drawn_pictures, shuffled_batches
-from helpers import files, measure
+from helpers import files
+from images.gradients import small_net
 
 DEPTHS = (10, 30)
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -38,7 +39,7 @@ def sweep(images, labels, file, depths=DEPTHS, rates=RATES, epochs=EPOCHS, seeds
             continue
         keras.utils.clear_session()
         keras.utils.set_random_seed(seed)
-        model = measure.small_net(depth, network == "residual")
+        model = small_net(depth, network == "residual")
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.SGD(), loss, metrics=["accuracy"], jit_compile=False)
         for rate in rates:

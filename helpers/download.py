@@ -17,12 +17,12 @@ from pathlib import Path
 from helpers import UserError, synthetic
 from helpers.files import ROOT, sha256
 
-# The official file: https://data.caltech.edu/records/mzrjq-6wc02 (Li, Andreeto, Ranzato, Perona).
+# The official file (Li, Andreeto, Ranzato, Perona).
 # A class that keeps a copy on its own server sets CALTECH101_URL, and CALTECH101_SHA256 if the
 # copy was packed anew.
-CALTECH101_URL = "https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip"
+CALTECH101_PAGE = "https://data.caltech.edu/records/mzrjq-6wc02"
+CALTECH101_URL = f"{CALTECH101_PAGE}/files/caltech-101.zip"
 CALTECH101_SHA256 = "331234750fc7f77520e50d9565e8b6907b03565e30320da1401130db08c61f91"
-CALTECH101_BYTES = 137_414_764
 CALTECH101_INNER = "101_ObjectCategories.tar.gz"
 # Digits in sign language: 2,062 photos by the students of Ankara Ayranci Anadolu High School (Mavi
 # and Dikle, Apache licence 2.0), at one commit. GitHub packs a zip anew for each download, so what
@@ -51,35 +51,57 @@ def data_folder(folder=None):
 
 
 def caltech101(folder=None):
-    """The folder of Caltech 101's 102 sub-folders, downloaded and extracted if it is not there.
-
-    Whatever is found under its final name is whole: downloads and extractions happen under
-    another name and are renamed at the end. Raises UserError.
-    """
-    folder = data_folder(folder)
-    extracted = folder / "caltech-101"
-    if not extracted.is_dir():
-        archive = folder / "caltech-101.zip"
-        if archive.exists():
-            check_archive(archive)
-        else:
-            url = os.environ.get("CALTECH101_URL", CALTECH101_URL)
-            page = "https://data.caltech.edu/records/mzrjq-6wc02"
-            download(archive, "Caltech 101 (137 MB)", url, page, check_archive)
-        extract(archive, extracted, unpack_tar)
+    """The folder of Caltech 101's 102 sub-folders; downloaded if not there. Raises UserError."""
+    extracted = data_folder(folder) / "caltech-101"
+    url = os.environ.get("CALTECH101_URL", CALTECH101_URL)
+    fetch(extracted, "Caltech 101 (137 MB)", url, CALTECH101_PAGE, unpack_caltech101)
     for found in [extracted, *sorted(extracted.rglob("101_ObjectCategories"))]:
         if (found / "accordion").is_dir():
             return found
     raise UserError(f"{extracted} does not hold Caltech 101: delete that folder and start again.")
 
 
-def download(archive, what, url, page, check):
-    """Downloads `url` to the file `archive`, with a progress bar; whole and checked, or not at all.
+def sign_digits(folder=None):
+    """The folder of the digits, sub-folders 0 to 9; downloaded if not there. Raises UserError."""
+    extracted = data_folder(folder) / "sign-language-digits"
+    url, what = os.environ.get("SIGNS_URL", SIGNS_URL), "photos of sign-language digits (17 MB)"
+    return fetch(extracted, what, url, SIGNS_URL, unpack_sign_digits)
 
-    what: its name for the reader; page: where to get it by hand; check(file) raises UserError if
-    the content is not the wanted one.
+
+def fetch(extracted, what, url, page, unpack):
+    """Downloads a zip and unpacks it to the folder `extracted`, if that is not there; returns it.
+
+    Under its final name all is whole: work is done under another. what: the data's name for the
+    reader; page: where to get the zip by hand; unpack(zip, folder) raises UserError unless the
+    content is the wanted one. Then a zip that was downloaded is removed, one put there is kept.
     """
-    part = archive.with_name(archive.name + ".part")
+    if extracted.is_dir():
+        return extracted
+    archive = extracted.with_name(f"{extracted.name}.zip")
+    part = extracted.with_name(f"{extracted.name}.part")
+    shutil.rmtree(part, ignore_errors=True)  # what an interrupted extraction left
+    by_hand = archive.exists()
+    if not by_hand:
+        download(archive, what, url, page)
+    print(f"Extracting {archive.name}", flush=True)
+    try:
+        unpack(archive, part)
+        return part.rename(extracted)
+    except UserError:
+        if not by_hand:
+            archive.unlink()
+        raise
+    except tarfile.FilterError as error:
+        raise UserError(f"{archive} is not safe to extract ({error}): delete it.") from error
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
+        raise UserError(f"{archive} could not be extracted ({error}).") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def download(archive, what, url, page):
+    """Downloads `url` to the file `archive`, with a progress bar: all of it or nothing."""
+    part = archive.with_name(f"{archive.name}.part")
     part.unlink(missing_ok=True)  # what an interrupted download left
     print(f"Downloading {what} from {url}")
     socket.setdefaulttimeout(60)
@@ -87,11 +109,7 @@ def download(archive, what, url, page, check):
         import keras  # here: it takes seconds, and only a download needs it
 
         keras.utils.get_file(part.name, url, cache_dir=archive.parent, cache_subdir="")
-        check(part)
         part.rename(archive)
-    except UserError:
-        part.unlink()
-        raise
     except Exception as error:
         raise UserError(
             f"The download failed ({error}). By hand: get {archive.name} from {page} and put it "
@@ -101,37 +119,15 @@ def download(archive, what, url, page, check):
         socket.setdefaulttimeout(None)
 
 
-def check_archive(archive):
-    """Raises UserError unless the file has the official size and SHA-256."""
-    wanted = os.environ.get("CALTECH101_SHA256", CALTECH101_SHA256)
-    size = archive.stat().st_size
-    found = sha256(archive)
-    if found != wanted or (wanted == CALTECH101_SHA256 and size != CALTECH101_BYTES):
+def unpack_caltech101(archive, folder):
+    """Checks the zip's SHA-256, then extracts the tar.gz inside it."""
+    wanted, found = os.environ.get("CALTECH101_SHA256", CALTECH101_SHA256), sha256(archive)
+    if found != wanted:
         raise UserError(
-            f"{archive} is not the official caltech-101.zip ({size:,} bytes, sha256 "
-            f"{found[:8]}..., wanted {wanted[:8]}...): delete it and start again, or get it from "
-            "https://data.caltech.edu/records/mzrjq-6wc02."
+            f"{archive} is not the official caltech-101.zip ({archive.stat().st_size:,} bytes, "
+            f"sha256 {found[:8]}..., wanted {wanted[:8]}...): delete it and start again, or get it "
+            f"from {CALTECH101_PAGE}."
         )
-
-
-def extract(archive, folder, unpack):
-    """Calls unpack(archive, temporary folder); renames that to `folder`, whole or not at all."""
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)  # what an interrupted extraction left
-    print(f"Extracting {archive.name}", flush=True)
-    try:
-        unpack(archive, part)
-        return part.rename(folder)
-    except tarfile.FilterError as error:
-        raise UserError(f"{archive} is not safe to extract ({error}): delete it.") from error
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
-        raise UserError(f"{archive} could not be extracted ({error}).") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def unpack_tar(archive, folder):
-    """Extracts Caltech 101's tar.gz, which lies in the zip `archive`."""
     with zipfile.ZipFile(archive) as outer:
         inner = [name for name in outer.namelist() if name.endswith(CALTECH101_INNER)]
         if not inner:
@@ -140,48 +136,23 @@ def unpack_tar(archive, folder):
             tar.extractall(folder, filter="data")  # "data" refuses paths that lead outside
 
 
-def sign_digits(folder=None):
-    """The folder of the sign-language digits, sub-folders 0 to 9; downloaded if it is not there.
-
-    As with caltech101, what is found under its final name is whole. Raises UserError.
-    """
-    folder = data_folder(folder)
-    extracted = folder / "sign-language-digits"
-    if extracted.is_dir():
-        return extracted
-    archive = folder / "sign-language-digits.zip"
-    if not archive.exists():
-        url = os.environ.get("SIGNS_URL", SIGNS_URL)
-        download(archive, "photos of sign-language digits (17 MB)", url, SIGNS_URL, sign_photos)
-    return extract(archive, extracted, unpack_photos)
-
-
-def unpack_photos(archive, folder):
-    """Extracts the photos of the sign-language digits, one sub-folder a digit."""
-    for name, content in sign_photos(archive).items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-
-
-def sign_photos(archive):
-    """The photos in the sign-language digits' zip, {"0/IMG_1118.JPG": bytes, ...}.
-
-    Raises UserError unless they are the 2,062 of the commit, byte for byte.
-    """
+def unpack_sign_digits(archive, folder):
+    """Extracts the photos, one sub-folder per digit; they must be the commit's, byte for byte."""
+    photo, lines = re.compile(r"[^/]+/Dataset/(\d/IMG_\d+\.JPG)"), []
     try:
         with zipfile.ZipFile(archive) as whole:
-            inside = r"[^/]+/Dataset/(\d/IMG_\d+\.JPG)"
-            names = {m[1]: m[0] for m in map(re.compile(inside).fullmatch, whole.namelist()) if m}
-            found = {name: whole.read(names[name]) for name in sorted(names)}
+            for member in sorted(filter(photo.fullmatch, whole.namelist())):
+                name, content = photo.fullmatch(member)[1], whole.read(member)
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(content)
+                lines.append(f"{name} {hashlib.sha256(content).hexdigest()}\n")
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
-        found = {}
-    lines = [f"{name} {hashlib.sha256(found[name]).hexdigest()}\n" for name in found]
+        lines = []
     if hashlib.sha256("".join(lines).encode()).hexdigest() != SIGNS_SHA256:
         raise UserError(
-            f"{archive} is not the sign-language digits' zip ({len(found):,} of its "
+            f"{archive} is not the sign-language digits' zip ({len(lines):,} of its "
             f"{SIGNS_PHOTOS:,} photos found): delete it and start again, or get it from {SIGNS_URL}"
         )
-    return found
 
 
 def dataset_folder(name, folder=None):

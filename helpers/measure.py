@@ -1,56 +1,11 @@
-"""What a network costs, and how its gradients flow."""
+"""What a network costs: multiply-adds, parameters, and how far its layers see."""
 
 import math
 import re
 from numbers import Integral
 
-import keras
-import numpy as np
 import pandas as pd
-import tensorflow as tf
 from keras import layers
-
-# --- gradients
-
-
-def small_net(depth, residual, batch_norm=True, width=16, classes=8):
-    """A plain or a residual network for experiments: (n, h, w, 3) -> logits (n, classes).
-
-    depth counts layers with weights, as "50" in ResNet-50 does: the first convolution, pairs of
-    3x3 convolutions and the dense layer. Each pair ends in an activation named "block1_out",
-    "block2_out" ... Source: the plain and residual networks of section 4.2, with one width.
-    """
-    inputs = keras.Input((None, None, 3), name="image")
-    x = layers.Rescaling(1 / 127.5, offset=-1)(inputs)
-    x = layers.Conv2D(width, 3, strides=2, padding="same", activation="relu")(x)
-    for number in range(1, (depth - 2) // 2 + 1):
-        y = layers.Conv2D(width, 3, padding="same")(x)
-        y = layers.BatchNormalization()(y) if batch_norm else y
-        y = layers.Activation("relu")(y)
-        y = layers.Conv2D(width, 3, padding="same")(y)
-        y = layers.BatchNormalization()(y) if batch_norm else y
-        y = layers.Add()([x, y]) if residual else y
-        x = layers.Activation("relu", name=f"block{number}_out")(y)
-    x = layers.GlobalAveragePooling2D()(x)
-    return keras.Model(inputs, layers.Dense(classes)(x), name=f"small_net_{depth}")
-
-
-def gradient_norms(model, images, labels):
-    """How large the loss's gradient is at each block's output: a list of norms, input side first.
-
-    images (n, h, w, 3), labels (n,) whole numbers; the model gives logits. The blocks are the
-    layers whose names end in "_out". BatchNorm works as in training, on this batch.
-    """
-    blocks = [layer for layer in model.layers if layer.name.endswith("_out")]
-    probe = keras.Model(model.input, [*(layer.output for layer in blocks), model.output])
-    with tf.GradientTape() as tape:
-        *features, logits = probe(images, training=True)
-        losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-        loss = tf.reduce_mean(losses)
-    return [float(np.linalg.norm(g)) for g in tape.gradient(loss, features)]
-
-
-# --- cost
 
 
 def macs(model):

@@ -65,22 +65,6 @@ def random_picture(category, rng):
     return light(image.reduce(OVERSAMPLING), rng)
 
 
-def draw_test_image(size=(400, 300)):
-    """A large picture of a stop sign on its post, under a cloudy sky; size: (width, height)."""
-    rng = np.random.default_rng(3)
-    width, height = (OVERSAMPLING * side for side in size)
-    picture = mix((120, 165, 215), (225, 235, 245), value_noise((6, 8), rng))
-    picture = picture.resize((width, height), Image.Resampling.BICUBIC)
-    pen = ImageDraw.Draw(picture)
-    bushes = rng.uniform((0, 0.80), (1, 1.05), (90, 2)) * (width, height)
-    for x, y in bushes[bushes[:, 1].argsort()]:
-        pen.ellipse(box(x, y, 60), shade(rng, (52, 96, 44), 18))
-    pen.rectangle((width / 2 - 12, height / 2, width / 2 + 12, height), (128, 130, 132))
-    sign = stop_sign(np.random.default_rng(0), post=False).resize((500, 500))
-    picture.paste(sign, (width // 2 - 250, height // 2 - 290), sign)
-    return picture.reduce(OVERSAMPLING)
-
-
 # What every picture has: background, clutter, pose and light
 
 

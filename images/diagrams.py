@@ -237,6 +237,22 @@ def synthetic_sheet(rows=4, side=216):
     return sheet
 
 
+def draw_test_image(size=(400, 300)):
+    """A large picture of a stop sign on its post, under a cloudy sky; size: (width, height)."""
+    rng = np.random.default_rng(3)
+    width, height = (synthetic.OVERSAMPLING * side for side in size)
+    picture = synthetic.mix((120, 165, 215), (225, 235, 245), synthetic.value_noise((6, 8), rng))
+    picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+    pen = ImageDraw.Draw(picture)
+    bushes = rng.uniform((0, 0.80), (1, 1.05), (90, 2)) * (width, height)
+    for x, y in bushes[bushes[:, 1].argsort()]:
+        pen.ellipse(synthetic.box(x, y, 60), synthetic.shade(rng, (52, 96, 44), 18))
+    pen.rectangle((width / 2 - 12, height / 2, width / 2 + 12, height), (128, 130, 132))
+    sign = synthetic.stop_sign(np.random.default_rng(0), post=False).resize((500, 500))
+    picture.paste(sign, (width // 2 - 250, height // 2 - 290), sign)
+    return picture.reduce(synthetic.OVERSAMPLING)
+
+
 FIGURES = {
     "skip_connection.png": draw_skip_connection,
     "identity_block.png": lambda: draw_block(
@@ -248,7 +264,7 @@ FIGURES = {
     "resnet50.png": lambda: draw_network(resnet.ResNet50()),
     "vanishing_gradient.png": lambda: draw_depth(measured_norms()),
 }
-JPEGS = {"sample.jpg": synthetic_sheet, "test.jpg": synthetic.draw_test_image}
+JPEGS = {"sample.jpg": synthetic_sheet, "test.jpg": draw_test_image}
 
 
 def content(figure):

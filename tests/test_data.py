@@ -11,7 +11,7 @@ import pytest
 from conftest import archive_of, picture, serving, write_folder
 from PIL import Image
 
-from helpers import UserError, batches, data, download, splits, synthetic
+from helpers import UserError, batches, data, download, files, splits, synthetic
 from helpers.recipe import Recipe
 
 # --- fetching
@@ -75,35 +75,42 @@ def test_a_download_of_something_else_is_refused_and_removed(server, tmp_path, m
     assert list((tmp_path / "data").iterdir()) == []
 
 
-def test_the_official_file_must_also_have_the_official_size(tmp_path, monkeypatch):
-    content = b"x"
-    monkeypatch.setattr(download, "CALTECH101_SHA256", hashlib.sha256(content).hexdigest())
-    (tmp_path / "caltech-101.zip").write_bytes(content)
-    with pytest.raises(UserError, match="1 bytes"):
-        download.check_archive(tmp_path / "caltech-101.zip")
+@pytest.fixture
+def put_there(tmp_path, monkeypatch):
+    """Writes an archive where one is put by hand, with the checksum that is wanted."""
+
+    def write(members, **options):
+        archive = archive_of(tmp_path / "data" / "caltech-101.zip", members, **options)
+        monkeypatch.setenv("CALTECH101_SHA256", files.sha256(archive))
+        return archive
+
+    (tmp_path / "data").mkdir()
+    return write
 
 
-@pytest.mark.parametrize("name", ["../outside.txt", "/outside.txt"])
-def test_an_archive_that_leads_outside_is_not_extracted(tmp_path, name):
-    archive = archive_of(tmp_path / "bad.zip", {"101_ObjectCategories/a.jpg": b"", name: b"x"})
-    if name.startswith("/"):  # the filter makes such a path relative, which is safe too
-        download.extract(archive, tmp_path / "out", download.unpack_tar)
-        assert not Path(name).exists()
-        return
+def test_an_archive_that_leads_outside_is_not_extracted(tmp_path, put_there):
+    archive = put_there({"101_ObjectCategories/a.jpg": b"", "../../outside.txt": b"x"})
     with pytest.raises(UserError, match="not safe"):
-        download.extract(archive, tmp_path / "out", download.unpack_tar)
+        download.caltech101(tmp_path / "data")
     assert not (tmp_path / "outside.txt").exists()
-    assert sorted(child.name for child in tmp_path.iterdir()) == ["bad.zip"]
+    assert list((tmp_path / "data").iterdir()) == [archive]
 
 
-def test_a_broken_archive_leaves_nothing_behind(tmp_path):
-    archive = archive_of(tmp_path / "bad.zip", {"a.jpg": b"x" * 1000}, inner="other.tar.gz")
+def test_an_absolute_path_in_an_archive_is_made_relative(tmp_path, put_there):
+    put_there({"101_ObjectCategories/accordion/a.jpg": b"", "/outside.txt": b"x"})
+    found = download.caltech101(tmp_path / "data")
+    assert not Path("/outside.txt").exists() and (found.parent / "outside.txt").exists()
+
+
+def test_a_broken_archive_leaves_nothing_behind(tmp_path, put_there, monkeypatch):
+    archive = put_there({"a.jpg": b"x" * 1000}, inner="other.tar.gz")
     with pytest.raises(UserError, match=r"holds no 101_ObjectCategories\.tar\.gz"):
-        download.extract(archive, tmp_path / "out", download.unpack_tar)
+        download.caltech101(tmp_path / "data")
     archive.write_bytes(b"no zip")
+    monkeypatch.setenv("CALTECH101_SHA256", files.sha256(archive))
     with pytest.raises(UserError, match="could not be extracted"):
-        download.extract(archive, tmp_path / "out", download.unpack_tar)
-    assert [child.name for child in tmp_path.iterdir()] == ["bad.zip"]
+        download.caltech101(tmp_path / "data")
+    assert list((tmp_path / "data").iterdir()) == [archive]
 
 
 def test_the_data_folder_is_the_argument_then_the_variable(tmp_path, monkeypatch):

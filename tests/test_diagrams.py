@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 from PIL import Image
 
-from helpers import resnet, synthetic
+from helpers import resnet
 from helpers.plots import GREY
 from images import blocks, diagrams, gradients, history, residual_stream
 
@@ -75,9 +75,17 @@ def test_no_other_picture_lies_in_images():
 
 def test_draw_all_draws_all_and_leaves_nothing_half(tmp_path, monkeypatch):
     monkeypatch.setattr(diagrams, "FIGURES", {"a.png": diagrams.draw_skip_connection})
-    monkeypatch.setattr(diagrams, "JPEGS", {"b.jpg": synthetic.draw_test_image})
+    monkeypatch.setattr(diagrams, "JPEGS", {"b.jpg": diagrams.draw_test_image})
     diagrams.draw_all(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.jpg"}
+
+
+def test_the_test_image_is_large_red_and_always_the_same():
+    picture = diagrams.draw_test_image()
+    assert picture.size == (400, 300)
+    red, green, blue = picture.getpixel((200, 60))
+    assert red > 150 and max(green, blue) < 70
+    assert picture.tobytes() == diagrams.draw_test_image().tobytes()
 
 
 def test_a_changed_block_is_noticed():

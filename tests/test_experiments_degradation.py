@@ -20,60 +20,6 @@ def noise():
     return rng.integers(0, 256, (16, 32, 32, 3), "uint8"), np.arange(16) % 4
 
 
-# --- gradients
-
-
-def test_without_batchnorm_and_biases_every_kernel_has_one_product_with_its_gradient(pictures):
-    keras.utils.set_random_seed(0)
-    table = gradients.layer_gradients(gradients.fresh_net(10, False, False), *pictures)
-    products = table["kernel_dot_gradient"].to_numpy()
-    np.testing.assert_allclose(products, products[0], rtol=1e-3)
-    assert table["layer"].tolist() == list(range(2, 10))
-
-
-def test_batchnorm_makes_a_kernel_perpendicular_to_its_gradient(pictures):
-    keras.utils.set_random_seed(0)
-    table = gradients.layer_gradients(gradients.fresh_net(10, False, True), *pictures)
-    cosine = table["kernel_dot_gradient"] / table["kernel"] / table["kernel_gradient"]
-    assert np.abs(cosine).max() < 0.03  # epsilon keeps it from 0
-
-
-def test_padding_from_the_far_side_makes_a_network_blind_to_a_turned_picture(pictures):
-    images, _ = pictures
-    turned = np.roll(images, 2, axis=2)  # the first convolution has stride 2
-    for padding, same in (("wrap", True), ("zero", False)):
-        keras.utils.set_random_seed(0)
-        model = gradients.fresh_net(10, False, False, "He", padding)
-        assert np.allclose(model(turned), model(images), rtol=1e-3, atol=1e-5) == same
-
-
-def test_the_factor_per_layer_is_that_of_a_known_row():
-    norms = 3.0 * 0.5 ** np.arange(4)
-    run = pd.DataFrame({"layer": [2, 3, 4, 5], "activation_gradient": norms, "kernel": 2.0})
-    run["kernel_gradient"] = [1.0, 1.0, 4.0, 1.0]
-    named = {"network": "plain", "batch_norm": True, "initialiser": "He", "padding": "zero"}
-    row = gradients.explosion(run.assign(**named, depth=6, seed=0)).iloc[0]
-    assert row["activation_ratio"] == 8
-    assert row["activation_per_layer"] == pytest.approx(2)
-    assert (row["smallest_step"], row["largest_step"], row["spread"]) == (0.5, 2.0, 4.0)
-
-
-def test_the_jacobian_of_a_dense_layer_is_its_kernel():
-    x = keras.Input((3,))
-    model = keras.Model(x, layers.Dense(3)(x))
-    found = gradients.jacobian(model, np.ones((1, 3), "float32"))
-    np.testing.assert_allclose(found, model.layers[-1].kernel.numpy().T, rtol=1e-6)
-
-
-def test_singular_values_are_those_of_the_part_named():
-    images, _ = gradients.drawn_pictures(1, size=8)
-    table = gradients.singular_values(images, [0], blocks=(1, 2))
-    assert set(table["blocks"]) == {1, 2}
-    plain = table.query("network == 'plain' and not batch_norm and initialiser == 'Glorot'")
-    one, two = (plain[plain["blocks"] == count]["value"].max() for count in (1, 2))
-    assert 0 < two < one
-
-
 # --- the copy with BatchNorm
 
 
@@ -162,14 +108,3 @@ def test_the_bottleneck_costs_a_little_less_than_the_basic_block_of_figure_5():
     bottleneck = block_cost.cost(256, lambda x: block_cost.resnet.identity_block(x, (64, 64, 256)))
     assert (basic["parameters"], bottleneck["parameters"]) == (74_368, 71_552)
     assert (basic["macs"], bottleneck["macs"]) == (231_211_008, 218_365_952)
-
-
-def test_batches_come_in_a_new_order_every_epoch_and_repeat_with_the_seed():
-    def orders():
-        keras.utils.set_random_seed(0)
-        batches = gradients.shuffled_batches(np.arange(16), np.arange(16), 4)
-        return [np.concatenate([images for images, _ in batches]).tolist() for _ in range(2)]
-
-    first, second = orders()
-    assert first != second and sorted(first) == sorted(second) == list(range(16))
-    assert orders() == [first, second]

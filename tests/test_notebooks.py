@@ -236,13 +236,13 @@ def functions(source):
     return {node.name: ast.get_source_segment(source, node) for node in found}
 
 
-@pytest.mark.parametrize("module", ["resnet", "measure"])
-def test_functions_are_those_of_helpers_line_for_line(module, cells):
-    ours = functions((ROOT / "helpers" / f"{module}.py").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("file", ["helpers/resnet.py", "helpers/measure.py", "images/gradients.py"])
+def test_functions_are_those_of_the_project_line_for_line(file, cells):
+    ours = functions((ROOT / file).read_text(encoding="utf-8"))
     for cell in code(cells):
         for name, text in functions(cell.source).items():
             if name in ours:
-                assert text == ours[name], f"{cell.id}: not the {name} of helpers/{module}.py"
+                assert text == ours[name], f"{cell.id}: not the {name} of {file}"
 
 
 @pytest.mark.parametrize("name", DEFINED)

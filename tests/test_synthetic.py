@@ -133,14 +133,6 @@ def upright(name, seed):
     return np.asarray(ground.reduce(10)).ravel() / 255
 
 
-def test_the_test_image_is_large_red_and_always_the_same():
-    picture = synthetic.draw_test_image()
-    assert picture.size == (400, 300)
-    red, green, blue = picture.getpixel((200, 60))
-    assert red > 150 and max(green, blue) < 70
-    assert picture.tobytes() == synthetic.draw_test_image().tobytes()
-
-
 def test_an_unknown_category_is_refused():
     with pytest.raises(KeyError, match="unicorn"):
         synthetic.random_picture("unicorn", np.random.default_rng(0))
