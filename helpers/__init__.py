@@ -11,7 +11,7 @@ synthetic    pictures drawn by code, so that nothing has to be downloaded
 signs        what photos of sign-language digits need: sessions, hand masks, backgrounds
 models       trained networks on disk, and predictions
 evaluation   scores
-measure      what a network costs, what it sees and how its gradients flow
+measure      what a network costs, and how far its layers see
 plots        figures of the notebooks
 files        files written whole or not at all
 setup        whether all packages are there; what each notebook's first cell ends with

@@ -38,10 +38,8 @@ def read_image(path, size):
                 return np.asarray(image)
     except UserError:
         raise
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file.") from None
-    except PermissionError:
-        raise UserError(f"{path}: no permission to read it.") from None
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        raise UserError(f"{path}: {error.strerror.lower()}.") from None
     except (Image.UnidentifiedImageError, Image.DecompressionBombError):
         raise UserError(f"{path}: not a picture (or one in a format nobody can read).") from None
     except Exception as error:  # Pillow's decoders raise many kinds on a damaged file
@@ -99,9 +97,8 @@ def load_images(folder, size, keep=True, classes=None):
         )
     paths, labels = [], []
     for label, name in enumerate(class_names):
-        files = sorted(file for file in (folder / name).iterdir() if file.is_file())
-        files = [str(file) for file in files if not file.name.startswith(".")]
-        paths += files
+        files = files_in(folder / name)
+        paths += map(str, files)
         labels += [label] * len(files)
     pixels, errors = read_images(paths, size, keep)
     good = np.array([error is None for error in errors], bool)
@@ -119,10 +116,15 @@ def image_files(paths):
     files = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(f for f in path.iterdir() if f.is_file() and f.name[0] != ".")
+            inside = files_in(path)
             if not inside:
                 raise UserError(f"{path}: the folder holds no file.")
             files += inside
         else:
             files.append(path)
     return files
+
+
+def files_in(folder):
+    """The files of a folder in alphabetical order, without hidden ones."""
+    return sorted(file for file in folder.iterdir() if file.is_file() and file.name[0] != ".")

@@ -1,7 +1,6 @@
 """Files that are written whole or not at all, and their checksums."""
 
 import hashlib
-import json
 import os
 from pathlib import Path
 
@@ -35,11 +34,6 @@ def atomic_write(path, write):
 def write_csv(path, table):
     """Writes a pandas.DataFrame as CSV, without its index: all of it or nothing."""
     atomic_write(path, lambda part: table.to_csv(part, index=False))
-
-
-def write_json(path, content):
-    """Writes JSON: all of it or nothing."""
-    atomic_write(path, lambda part: part.write_text(json.dumps(content, indent=1) + "\n"))
 
 
 def sha256(path):

@@ -58,39 +58,6 @@ def plot_history(history):
     return figure
 
 
-def plot_confusion(matrix, class_names):
-    """A confusion matrix as a heat map; each row is coloured by its share of the true class.
-
-    matrix: counts (classes, classes), rows true, columns predicted, as scikit-learn's
-    confusion_matrix returns them. Up to 16 classes, the counts are written into the cells.
-    """
-    few = len(class_names) <= 16
-    names = [name.replace("_", " ") for name in class_names]
-    shares = np.array(matrix) / np.maximum(np.sum(matrix, axis=1, keepdims=True), 1)
-    side = 1.6 + 0.55 * len(names) if few else 9.5
-    figure, axes = plt.subplots(figsize=(side + 1.6, side), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.1)
-    sns.heatmap(
-        pd.DataFrame(shares, index=names, columns=names),
-        annot=np.array(matrix) if few else None,
-        fmt="d",
-        cmap="cividis",
-        vmin=0,
-        vmax=1,
-        square=True,
-        xticklabels=1 if few else 4,  # of many classes, every fourth is named
-        yticklabels=1 if few else 4,
-        cbar_kws={"label": "share of the true class's images", "shrink": 0.8},
-        ax=axes,
-    )
-    axes.tick_params(length=0, labelsize=11 if few else 7)
-    plt.setp(axes.get_yticklabels(), rotation=0)
-    plt.setp(axes.get_xticklabels(), rotation=45 if few else 90, ha="right" if few else "center")
-    axes.set_xlabel("predicted class", fontsize=11)
-    axes.set_ylabel("true class", fontsize=11)
-    return figure
-
-
 def plot_per_class(accuracy, ends=12):
     """Accuracy per class as bars, best first; of many classes, only the best and worst `ends`.
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from helpers import UserError
+from helpers import UserError, synthetic
 from helpers.data import load_images
 from helpers.download import dataset_folder
 
@@ -84,27 +84,7 @@ def backgrounds(size, folder=None):
     what lies between. folder: where data is kept.
     """
     drawn = load_images(dataset_folder("sample", folder), size).pixels
-    return np.concatenate([drawn, pink_noise(len(drawn), size)])
-
-
-def pink_noise(count, size, seed=0):
-    """Random soft patches of colour: uint8 (count, size, size, 3).
-
-    Noise in which the frequency f has the strength 1 / f^p, as in photographs, whose p is about 1
-    (Field 1987); p, brightness, contrast and colours differ from one to the next.
-    """
-    rng = np.random.default_rng(seed)
-    frequency = np.hypot(*np.meshgrid(*2 * [np.fft.fftfreq(size)]))
-    frequency[0, 0] = np.inf  # the mean is set below
-    pictures = np.empty((count, size, size, 3), "uint8")
-    for picture in pictures:
-        strength = frequency ** -rng.uniform(0.6, 1.8)
-        noise = np.fft.ifft2(strength * np.fft.fft2(rng.normal(size=(3, size, size)))).real
-        # Each channel is mostly the first noise, and a little of the two others.
-        noise = np.tensordot(rng.normal([1, 0, 0], 0.4, (3, 3)), noise, 1).transpose(1, 2, 0)
-        middle = rng.uniform(30, 225) + rng.normal(0, 25, 3)
-        picture[:] = (middle + rng.uniform(5, 60) * noise / noise.std()).clip(0, 255)
-    return pictures
+    return np.concatenate([drawn, synthetic.pink_noise(len(drawn), size)])
 
 
 # --- how alike two photos are -------------------------------------------------------------------

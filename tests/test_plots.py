@@ -27,19 +27,6 @@ def test_history_draws_the_columns_that_are_there():
     assert list(loss.lines[0].get_xdata()) == [1, 2]
 
 
-def test_confusion_colours_shares_and_writes_counts():
-    axes = plots.plot_confusion([[3, 1], [0, 8]], ["stop_sign", "watch"]).axes[0]
-    assert [text.get_text() for text in axes.texts] == ["3", "1", "0", "8"]
-    assert np.allclose(np.ravel(axes.collections[0].get_array()), [0.75, 0.25, 0, 1])
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["stop sign", "watch"]
-
-
-def test_confusion_of_many_classes_and_of_an_empty_class():
-    axes = plots.plot_confusion(np.eye(20, dtype=int) * 0, [f"c{n}" for n in range(20)]).axes[0]
-    assert not axes.texts
-    assert np.all(np.ravel(axes.collections[0].get_array()) == 0)
-
-
 def test_per_class_keeps_the_best_and_the_worst():
     figure = plots.plot_per_class({f"class_{n:02d}": n / 40 for n in range(40)}, ends=3)
     best, worst = ([t.get_text() for t in axes.get_yticklabels()] for axes in figure.axes)

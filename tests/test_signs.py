@@ -280,8 +280,10 @@ def test_backgrounds_are_drawn_pictures_and_clouds(tmp_path, monkeypatch):
     assert found.shape == (32, 40, 40, 3) and found.dtype == "uint8"
     drawn = data.load_images(download.dataset_folder("sample", tmp_path), 40).pixels
     assert (found[:16] == drawn).all()
-    clouds = signs.pink_noise(16, 40)
-    assert (found[16:] == clouds).all() and not (clouds == signs.pink_noise(16, 40, seed=1)).all()
+    clouds = synthetic.pink_noise(16, 40)
+    assert (found[16:] == clouds).all() and not (
+        clouds == synthetic.pink_noise(16, 40, seed=1)
+    ).all()
     assert clouds.mean(axis=(1, 2, 3)).std() > 20  # dark ones and bright ones
     # Neighbours are alike, as in photographs: not so in white noise.
     values = clouds.astype(float)
