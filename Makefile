@@ -32,8 +32,8 @@ run: $(VENV)/ready
 	@echo "Next: 'make lab' opens the notebooks; '$(BIN)/python train.py' trains on Caltech 101;"
 	@echo "'$(BIN)/python predict.py PICTURE' names one of its 101 categories."
 
-# So many processes share the tests and notebooks, a whole file at a time, the long ones first
-# (tests/conftest.py).
+# So many processes share the tests and notebooks: a whole file at a time, and those that take
+# long first (tests/conftest.py).
 JOBS := 2
 PARALLEL := -n $(JOBS) --dist loadscope --no-loadscope-reorder
 REPORT := build/tests.xml
@@ -51,7 +51,7 @@ check: $(VENV)/ready
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/codespell
-	$(BIN)/python -m pytest -q $(CHECKED) -k "not imagenet and not 224 and not large"
+	$(BIN)/python -m pytest -q $(PARALLEL) $(CHECKED) -k "not imagenet and not 224 and not large"
 
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=300
 

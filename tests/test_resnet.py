@@ -72,11 +72,17 @@ def library(size, architecture="resnet50"):
     return model
 
 
+@cache
+def network(architecture="resnet50"):
+    """Our network of 6 classes, built once in a process; a test that needs weights copies them."""
+    return resnet.ARCHITECTURES[architecture]((64, 64, 3), 6)
+
+
 @pytest.mark.parametrize(
     ("classes", "parameters"), [(6, 23_600_006), (101, 23_794_661), (1000, 25_636_712)]
 )
 def test_counts_its_parameters(classes, parameters):
-    model = resnet.ResNet50(classes=classes)
+    model = network() if classes == 6 else resnet.ResNet50(classes=classes)
     fixed = sum(np.prod(weight.shape) for weight in model.non_trainable_weights)
     assert model.count_params() == parameters
     assert fixed == 53_120
@@ -84,7 +90,7 @@ def test_counts_its_parameters(classes, parameters):
 
 @pytest.mark.parametrize("architecture", resnet.ARCHITECTURES)
 def test_has_the_layers_of_keras_applications_in_the_same_order(architecture):
-    ours = resnet.ARCHITECTURES[architecture](classes=6).layers[2:]  # after the image and scaling
+    ours = network(architecture).layers[2:]  # after the image and scaling
     theirs = library(64, architecture).layers
     assert [layer.name for layer in ours] == [layer.name for layer in theirs[1:]]
     for our, their in zip(ours, theirs[1:], strict=True):
@@ -92,19 +98,18 @@ def test_has_the_layers_of_keras_applications_in_the_same_order(architecture):
 
 
 @pytest.mark.parametrize(
-    # The notebooks' functions are those of helpers (test_notebooks.py): one large size is enough.
+    # The notebooks' functions are those of helpers (test_notebooks.py): one size each is enough.
     ("source", "size"),
-    [("helpers", 64), ("notebooks", 64), ("notebooks", 224)],
+    [("helpers", 64), ("notebooks", 224)],
 )
 def test_computes_what_keras_applications_computes(source, size):
-    build = resnet.ResNet50 if source == "helpers" else from_notebooks()
-    ours = build((size, size, 3), 6)
+    ours = network() if source == "helpers" else from_notebooks()((size, size, 3), 6)
     resnet.copy_weights(library(size), ours)
     assert max(largest_differences(ours, library(size), random_images(size))) <= 1e-5
 
 
 def test_resnet101_computes_what_keras_applications_computes():
-    ours = resnet.ResNet101((64, 64, 3), 6)
+    ours = network("resnet101")
     resnet.copy_weights(library(64, "resnet101"), ours)
     assert max(largest_differences(ours, library(64, "resnet101"), random_images(64))) <= 1e-5
 
@@ -118,7 +123,7 @@ def test_resnet101_computes_what_keras_applications_computes():
     ],
 )
 def test_equality_breaks_when_two_layers_of_one_shape_are_swapped(first, second):
-    ours = resnet.ResNet50((64, 64, 3), 6)
+    ours = network()
     resnet.copy_weights(library(64), ours)
     ours.get_layer(first).set_weights(library(64).get_layer(second).get_weights())
     ours.get_layer(second).set_weights(library(64).get_layer(first).get_weights())
