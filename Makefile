@@ -55,7 +55,7 @@ check: $(VENV)/ready
 	$(BIN)/codespell
 	$(BIN)/python -m pytest -q $(PARALLEL) $(CHECKED) -k "not imagenet and not 224 and not large"
 
-NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=300
+NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=900
 
 lab: $(VENV)/ready
 	$(BIN)/python -m jupyterlab --notebook-dir=. --LabApp.news_url=None \

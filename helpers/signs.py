@@ -50,6 +50,7 @@ def hand_masks(images):
 
 
 def hand_mask(image):
+    """As hand_masks, for one image: uint8 (s, s, 3) -> (s, s)."""
     image = image.astype("float32")
     red = (image[..., 0] - image[..., 2]) / (image.max(axis=-1) + 1)
     red = ndimage.gaussian_filter(red, 0.7)

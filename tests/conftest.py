@@ -20,18 +20,23 @@ from skips import (  # noqa: F401  (hooks of pytest)
 # Where several processes run the tests, these files come first, so that all end together.
 LONG_FIRST = (
     "06_sign_digits.ipynb",
-    "04_train_caltech101.ipynb",
     "05_predict_and_explain.ipynb",
     "01_identity_block.ipynb",
-    "test_checks.py",
     "03_resnet50.ipynb",
-    "test_classroom.py",
+    "test_checks.py",
     "test_distributed.py",
-    "test_training.py",
-    "test_signs.py",
+    "04_train_caltech101.ipynb",
     "test_jupyterlab.py",
+    "test_classroom.py",
+    "02_convolutional_block.ipynb",
+    "test_training.py",
+    "test_fused.py",
+    "test_signs.py",
     "test_resnet.py",
     "test_commands.py",
+    "test_diagrams.py",
+    "test_gradients.py",
+    "test_experiments_degradation.py",
 )
 
 

@@ -1,4 +1,4 @@
-"""Sign-language digits: download, sittings, split, hands, training from another network."""
+"""Sign-language digits: download, sessions, split, hands, training from another network."""
 
 import hashlib
 import io
@@ -41,13 +41,13 @@ def photo(digit, number, taken=None):
     return content.getvalue()
 
 
-def photographed(sittings=5, signers=2, digits=10):
+def photographed(sessions=5, signers=2, digits=10):
     """{"0/IMG_1000.JPG": bytes, ...}, as in the data set: signer after signer, digit by digit."""
     found, number = {}, 1000
-    for sitting in range(sittings):
+    for session in range(sessions):
         for signer in range(signers):
             for digit in range(digits):
-                taken = FIRST + timedelta(hours=sitting, seconds=60 * signer + 3 * digit)
+                taken = FIRST + timedelta(hours=session, seconds=60 * signer + 3 * digit)
                 found[f"{digit}/IMG_{number}.JPG"] = photo(digit, number, taken)
                 number += 1
     return found
@@ -145,10 +145,10 @@ def test_a_file_put_there_by_hand_is_used_or_kept(server, tmp_path):
     assert len(list(found.rglob("*.JPG"))) == len(PHOTOS) and server.requests == 0
 
 
-# --- sittings and split
+# --- sessions and split
 
 
-def test_sittings_are_parted_by_breaks(folder):
+def test_sessions_are_parted_by_breaks(folder):
     files = sorted(folder.rglob("*.JPG"), key=lambda file: file.stem)
     assert signs.sessions(files).tolist() == np.repeat(range(5), 20).tolist()
     shuffled = np.random.default_rng(0).permutation(100)
@@ -171,8 +171,8 @@ NAMES = ["a", "b", "c"]
 @pytest.mark.parametrize("seed", range(5))
 def test_no_group_lies_on_both_sides(seed, validation):
     parts = splits.split_groups(LABELS, NAMES, GROUPS, None, validation, seed)
-    learn, validate, test = (set(GROUPS[part]) for part in parts)
-    assert not learn & test and not learn & validate and not validate & test
+    train, val, test = (set(GROUPS[part]) for part in parts)
+    assert not train & test and not train & val and not val & test
     assert np.bincount(LABELS[parts[1]], minlength=3).tolist() == [validation] * 3
 
 
@@ -233,14 +233,14 @@ def where(images):
         (90, 1, (5 / 41, 0), (25, 10)),
     ],
 )
-def test_move_turns_enlarges_and_shifts(degrees, zoom, shift, place):
+def test_affine_transform_rotates_scales_and_shifts(degrees, zoom, shift, place):
     zoom = np.broadcast_to(np.array(zoom, "float32"), (1, 2))
     numbers = [np.array([value], "float32") for value in (degrees, shift)]
     found = where(batches.affine_transform(dot(30, 20), numbers[0], zoom, numbers[1]))
     assert np.allclose(found, place, atol=0.6), found
 
 
-def test_place_changes_every_other_background_and_repeats_itself():
+def test_copy_paste_changes_every_other_background_and_repeats_itself():
     images = np.full((200, 20, 20, 4), 100, "uint8")
     images[..., 3] = 0  # no hand at all: what is behind shows everywhere
     backgrounds = np.full((3, 20, 20, 3), 250, "uint8")
@@ -254,7 +254,7 @@ def test_place_changes_every_other_background_and_repeats_itself():
     assert batches.copy_paste(hands, backgrounds, (1, 2)).numpy().mean() < 140
 
 
-def test_place_changes_the_contrast_of_the_hand_alone():
+def test_copy_paste_changes_the_contrast_of_the_hand_alone():
     rows = 60 + 80 * (np.arange(40) // 5 % 2)  # stripes
     images = np.empty((200, 40, 40, 4), "uint8")
     images[..., :3] = rows[:, None, None]
@@ -273,20 +273,18 @@ def test_place_changes_the_contrast_of_the_hand_alone():
     assert (hand < 0.5).sum() > 30 and (hand > 1.3).sum() > 30 and wall.max() < 1.3
 
 
-def test_backgrounds_are_drawn_pictures_and_clouds(tmp_path, monkeypatch):
+def test_backgrounds_are_synthetic_pictures_and_pink_noise(tmp_path, monkeypatch):
     write = synthetic.write_pictures
     monkeypatch.setattr(synthetic, "write_pictures", lambda folder: write(folder, per_category=2))
     found = signs.backgrounds(40, tmp_path)
     assert found.shape == (32, 40, 40, 3) and found.dtype == "uint8"
     drawn = data.load_images(download.dataset_folder("sample", tmp_path), 40).pixels
     assert (found[:16] == drawn).all()
-    clouds = synthetic.pink_noise(16, 40)
-    assert (found[16:] == clouds).all() and not (
-        clouds == synthetic.pink_noise(16, 40, seed=1)
-    ).all()
-    assert clouds.mean(axis=(1, 2, 3)).std() > 20  # dark ones and bright ones
+    noise = synthetic.pink_noise(16, 40)
+    assert (found[16:] == noise).all() and not (noise == synthetic.pink_noise(16, 40, seed=1)).all()
+    assert noise.mean(axis=(1, 2, 3)).std() > 20  # dark ones and bright ones
     # Neighbours are alike, as in photographs: not so in white noise.
-    values = clouds.astype(float)
+    values = noise.astype(float)
     steps = np.abs(np.diff(values, axis=1)).mean()
     assert steps < 0.7 * np.abs(values - np.roll(values, 20, axis=1)).mean()
 
@@ -353,15 +351,15 @@ def command(small, folder, tmp_path, monkeypatch):
     return [*map(str, common), *FLAGS]
 
 
-def test_trains_on_digits_0_to_5_split_by_sitting_and_predicts(command, tmp_path, capsys):
+def test_trains_on_digits_0_to_5_split_by_session_and_predicts(command, tmp_path, capsys):
     train.main(command)
     assert (
         "6 classes; 48 images for training, 0 for validation, 12 for testing"
         in capsys.readouterr().out
     )
     split = pd.read_csv(tmp_path / "out" / "split.csv")
-    sitting = split["file"].str[-8:-4].astype(int).sub(1000) // 20
-    sides = split.assign(sitting=sitting).groupby("part")["sitting"].agg(set)
+    session = split["file"].str[-8:-4].astype(int).sub(1000) // 20
+    sides = split.assign(session=session).groupby("part")["session"].agg(set)
     assert not sides["train"] & sides["test"] and len(sides["test"]) == 1
     photo = tmp_path / "sign-language-digits" / split[split["part"] == "test"]["file"].iloc[0]
     rows = json.loads(run_predict(capsys, photo, "--model", tmp_path / "out", "--json"))
@@ -523,10 +521,10 @@ def test_the_real_photos(tmp_path):
     (tmp_path / "sign-language-digits.zip").symlink_to(Path(os.environ["REAL_SIGNS"]).resolve())
     folder = download.sign_digits(tmp_path)
     images = data.load_images(folder, 32, classes=list("012345"))
-    sittings = signs.sessions(images.paths)
+    sessions = signs.sessions(images.paths)
     assert len(images.paths) == 1237 and images.skipped == []
-    assert np.bincount(sittings).tolist() == [126, 133, 144, 330, 180, 228, 96]
+    assert np.bincount(sessions).tolist() == [126, 133, 144, 330, 180, 228, 96]
     for seed in range(5):
-        learn, _, test = splits.split_groups(images.labels, images.class_names, sittings, seed=seed)
+        train, _, test = splits.split_groups(images.labels, images.class_names, sessions, seed=seed)
         assert np.bincount(images.labels[test]).min() >= 29
-        assert signs.nearest(images.pixels, learn, test)[0].min() > 0.39
+        assert signs.nearest(images.pixels, train, test)[0].min() > 0.39

@@ -5,6 +5,7 @@ stages. If all are as they should be, the output is compared with that of the ne
 text, as for the blocks, to find what is left: scaling, padding, pooling, the last layer.
 """
 
+import functools
 from collections import Counter
 from unittest import mock
 
@@ -167,13 +168,17 @@ def count_mistake(have, expected):
     return None
 
 
-def compute(line, x, classes, cache):
-    """(output, weights) of ResNet-50 with the first and the last layers of `line`.
+@functools.cache
+def cache(shape):
+    """Results for pictures of this shape so far: they are the same for every learner's network."""
+    return {}
 
-    cache: {first layers: what comes out of the last stage}, filled here.
-    """
+
+def compute(line, x, classes):
+    """(output, weights) of ResNet-50 with the first and the last layers of `line`."""
     stem, head = line.split(" | ")
-    if stem not in cache:
+    known = cache(x.shape)
+    if stem not in known:
         y, used = mistakes.walk(stem, x, {}, False, {})
         weights = Counter((role, shape) for (_, role), shape in used.items())
         for filters, blocks, strides in STAGES.values():
@@ -182,8 +187,8 @@ def compute(line, x, classes, cache):
                 block = mistakes.IDENTITY if number else mistakes.CONVOLUTIONAL
                 y, needs = mistakes.compute(block, y, sizes)
                 weights.update(needs)
-        cache[stem] = y, weights
-    y, weights = cache[stem]
+        known[stem] = y, weights
+    y, weights = known[stem]
     y, used = mistakes.walk(head, y, {"classes": classes}, False, {})
     return y, weights + Counter((role, shape) for (_, role), shape in used.items())
 
@@ -234,12 +239,11 @@ def network_mistake(model, shape, classes):
     output, seen = watch_convolutions(model, x)
     if wrong := stage_mistake(seen, expected_convolutions(*shape[:2])):
         return wrong
-    cache = {}
-    right, right_weights = compute(NETWORK, x, classes, cache)
+    right, right_weights = compute(NETWORK, x, classes)
     if weights == right_weights and same(right, output):
         return None
     for edits, sentence in NETWORK_MISTAKES.items():
-        wrong, wrong_weights = compute(mistakes.edited(NETWORK, edits), x, classes, cache)
+        wrong, wrong_weights = compute(mistakes.edited(NETWORK, edits), x, classes)
         if weights == wrong_weights and same(wrong, output):
             return sentence
     have, should = (Counter(role for role, _ in w.elements()) for w in (weights, right_weights))
