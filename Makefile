@@ -6,12 +6,14 @@
 # make site   the notebooks as a web book: build/site/index.html
 #
 # make student           writes build/student: the notebooks without solutions, to hand out
+# make student FORMAT=nbgrader   writes build/nbgrader: the same as assignments for nbgrader
 # make mark FOLDER=...   checks the notebooks that were handed in (exercises/TEACHING.md)
 #
 # make test RECORD=1          the same; if all pass, writes the README's row "tested with"
 # make test VERSIONS=newest   the same with the newest releases of all packages
 # make test VERSIONS=colab    the same with Colab's, the oldest that we support
 # make colab-check            runs the notebooks as Colab opens them, on Colab's versions
+# make nbgrader-check         marks a right and a wrong submission with nbgrader itself
 # make lab-check              runs the notebooks in JupyterLab, in a Chromium without a screen
 # make address                writes the address of the repository (origin's) wherever it stands
 # make clean                  removes .venv and build; the downloads in data/ stay
@@ -22,7 +24,7 @@ VERSIONS := $(if $(filter colab-check,$(MAKECMDGOALS)),colab,pinned)
 VENV := $(if $(filter pinned,$(VERSIONS)),.venv,build/venv-$(VERSIONS))
 BIN := $(VENV)/bin
 
-.PHONY: run test lab lab-check notebooks images bench signs ablation clean colab-check \
+.PHONY: run test lab lab-check nbgrader-check notebooks images bench signs ablation clean colab-check \
   address student mark check site again
 
 run: $(VENV)/ready
@@ -62,8 +64,11 @@ lab: $(VENV)/ready
 lab-check: $(VENV)/ready
 	LAB_CHECK=1 $(BIN)/python -m pytest -q tests/test_jupyterlab.py
 
+nbgrader-check: $(VENV)/ready
+	NBGRADER_CHECK=1 $(BIN)/python -m pytest -q tests/test_nbgrader.py
+
 student: $(VENV)/ready
-	$(BIN)/python -m exercises.classroom student
+	$(BIN)/python -m exercises.classroom student $(if $(FORMAT),--format $(FORMAT))
 
 mark: $(VENV)/ready
 	$(BIN)/python -m exercises.classroom mark "$(FOLDER)"

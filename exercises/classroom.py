@@ -1,6 +1,6 @@
 """For teachers: the student edition of the notebooks, and marks for those handed in.
 
-python -m exercises.classroom student          writes build/student
+python -m exercises.classroom student          writes build/student (editions.py)
 python -m exercises.classroom mark FOLDER      checks the submissions in FOLDER
 """
 
@@ -13,7 +13,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,19 +24,16 @@ from pathlib import Path
 from unittest.mock import MagicMock
 
 import nbformat
-from nbconvert.preprocessors import ClearOutputPreprocessor, TagRemovePreprocessor
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from exercises import submission
+from exercises import editions, submission
 from helpers import UserError, setup
 from helpers.files import ROOT
 
-NOTEBOOKS = ROOT / "notebooks"
-STUDENT = ROOT / "build" / "student"
 COLUMNS = ("student", "notebook", "exercise", "verdict", "sentence", "file")
 START = 300  # seconds that a process may take to start, on a busy machine
 UNTOUCHED = "The cell is as it was handed out."
@@ -47,48 +43,6 @@ GUARDS = (  # the only place that says it; `mark --help` prints it
     "function of a library, or prints a verdict of its own, earns nothing. It does not guard "
     "against attacks: the code runs with your rights, so mark strangers' work in a container."
 )
-BADGE = re.compile(r"^\[!\[Open in Colab\].*\n\n?", re.MULTILINE)
-READ_ME = """# ResNet-50, built by you: exercises
-
-Set up once, with Python 3.11 to 3.13 (Windows: `.venv\\Scripts` in place of `.venv/bin`):
-
-    python3 -m venv .venv
-    .venv/bin/pip install -r requirements.txt
-
-Then open the notebooks, and start with 01:
-
-    .venv/bin/jupyter lab notebooks/01_identity_block.ipynb
-
-Write your answers in the exercises' own cells. Each ends with a check that says what is right or
-wrong. Save, and hand in the notebook.
-"""
-
-
-# ---------------------------------------------------------------- the student edition
-
-
-def student_edition(notebook):
-    """The notebook without solutions, outputs, and the badge, which would open the solved one."""
-    notebook, _ = TagRemovePreprocessor(remove_cell_tags={"solution"}).preprocess(notebook, {})
-    notebook, _ = ClearOutputPreprocessor().preprocess(notebook, {})
-    notebook.cells[0].source = BADGE.sub("", notebook.cells[0].source)
-    return notebook
-
-
-def write_student_edition(folder=STUDENT):
-    """Writes a folder to hand out: the notebooks without solutions, and all that they need."""
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "notebooks").mkdir(parents=True)
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-        edition = student_edition(nbformat.read(path, as_version=4))
-        nbformat.write(edition, folder / "notebooks" / path.name)
-    unneeded = shutil.ignore_patterns("__pycache__", "my-*", "TEACHING.md")
-    for name in ("exercises", "helpers", "images", "models"):
-        shutil.copytree(ROOT / name, folder / name, ignore=unneeded)
-    for name in ("requirements.txt", "environment.yml", "LICENSE"):
-        shutil.copy(ROOT / name, folder)
-    (folder / "README.md").write_text(READ_ME, encoding="utf-8")
-    return folder
 
 
 # ---------------------------------------------------------------- what is asked, what is answered
@@ -351,7 +305,7 @@ def mark(folder, seconds=60, jobs=None):
     """The table of a folder of submissions: a list of rows, one an exercise. Raises UserError."""
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}: give the one with the submissions.")
-    series = {path.stem.lower(): exercises(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
+    series = {path.stem.lower(): exercises(path) for path in editions.NOTEBOOKS}
     found, left_out = submissions(folder, series)
     console = Console(stderr=True)
     for path in left_out:
@@ -419,8 +373,15 @@ def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(prog="classroom", description=__doc__.splitlines()[0])
     parser.error = lambda message: parser.exit(2, f"classroom: {message} (see --help)\n")
     commands = parser.add_subparsers(dest="command", required=True)
-    about = f"write the student edition, without solutions, to {STUDENT.relative_to(ROOT)}"
-    commands.add_parser("student", help=about, description=about)
+    about = "write the student edition, without solutions, to build/student or build/nbgrader"
+    handing_out = commands.add_parser("student", help=about, description=about)
+    handing_out.error = parser.error
+    handing_out.add_argument(
+        "--format",
+        choices=editions.WRITERS,
+        default="folder",
+        help="folder: to hand out as it is; nbgrader: assignments for nbgrader (%(default)s)",
+    )
     marking = commands.add_parser(
         "mark",
         help="check a folder of notebooks that were handed in",
@@ -448,7 +409,8 @@ def main(arguments=None):
     args = parse_arguments(arguments)
     try:
         if args.command == "student":
-            print(f"Written: {write_student_edition().relative_to(ROOT)}. Hand out that folder.")
+            folder = editions.WRITERS[args.format]().relative_to(ROOT)
+            print(f"Written: {folder}. How to hand it out: exercises/TEACHING.md")
             return
         setup.check()
         table = mark(args.folder, args.seconds, args.jobs)

@@ -25,6 +25,12 @@ EXPECTED = [
         NOTEBOOKS,
         "COLAB_CHECK" not in os.environ,
     ),
+    (
+        "test_nbgrader.py",
+        "takes minutes: make nbgrader-check",
+        NOTEBOOKS + 1,
+        "NBGRADER_CHECK" not in os.environ,
+    ),
     ("test_commands.py", "make is not installed", 8, not shutil.which("make")),
     ("test_jupyterlab.py", "Chromium is not installed", 7 * NOTEBOOKS, not CHROMIUM),
     *(

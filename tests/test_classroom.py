@@ -14,7 +14,7 @@ import pytest
 from test_checks import jacobian, network
 from test_notebooks import PATHS, code, is_exercise, tags
 
-from exercises import checks, classroom, submission
+from exercises import checks, classroom, editions, submission
 from helpers.files import ROOT
 from helpers.resnet import conv_bn
 
@@ -31,7 +31,7 @@ def read(path):
 
 @pytest.fixture(scope="module")
 def student(tmp_path_factory):
-    return classroom.write_student_edition(tmp_path_factory.mktemp("made") / "student")
+    return editions.write_student_edition(tmp_path_factory.mktemp("made") / "student")
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -132,7 +132,7 @@ def submitted(path, answers, change=None):
 
     answers: {exercise number: what stands in its cell, in place of all above the check's call}
     """
-    notebook = classroom.student_edition(read(path))
+    notebook = editions.student_edition(read(path))
     stubs = [cell for cell in notebook.cells if "exercise" in tags(cell)]
     for number, answer in answers.items():
         cell = stubs[number - 1]

@@ -170,6 +170,16 @@ def test_notebooks_have_as_many_figures_as_outputs(visit):
         assert visit(page).locator(".bd-article img").count() == stored.count('"image/png": "')
 
 
+def test_the_landing_page_says_what_the_series_was_tested_with(visit):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = readme.split("<!-- tested-with -->\n")[1].split("<!-- /")[0].splitlines()
+    written = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in lines]
+    table = visit("index.html").locator("section#last-tested-with tr")
+    shown = [row.locator("th, td").all_inner_texts() for row in table.all()]
+    plain = [[cell.replace("`", "") for cell in row] for row in (written[0], *written[2:])]
+    assert shown == plain
+
+
 def test_figures_are_readable_in_the_dark(visit):
     tab = visit(NOTEBOOKS[0], scheme="dark")
     assert tab.evaluate("document.documentElement.dataset.theme") == "dark"
