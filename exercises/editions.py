@@ -82,6 +82,7 @@ def write_nbgrader_edition(folder=NBGRADER):
         assignment = folder / "source" / path.stem
         for name in ("exercises", "helpers", "images"):
             shutil.copytree(ROOT / name, assignment / name, ignore=UNNEEDED)
+        shutil.copy(ROOT / "requirements.txt", assignment)
         for model in (ROOT / "models").iterdir():
             if any(f'"{model.name}"' in cell.source for cell in notebook.cells):
                 shutil.copytree(model, assignment / "models" / model.name)

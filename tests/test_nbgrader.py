@@ -94,7 +94,8 @@ def test_an_assignment_holds_what_its_notebook_needs(path, course):
             assert (folder / target).exists(), target
         for name in re.findall(r'load_model\("(\w+)"', cell.source):
             assert (folder / "models" / name / "card.json").exists(), name
-    for name in ("exercises/checks/__init__.py", "helpers/setup.py", "images/__init__.py"):
+    needed = ("exercises/checks/__init__.py", "helpers/setup.py", "images/__init__.py")
+    for name in (*needed, "requirements.txt"):
         assert (folder / name).exists()
     assert not list(folder.rglob("TEACHING.md"))
     assert not any(cell.outputs for cell in code(notebook.cells))
