@@ -2,7 +2,7 @@
 
     make nbgrader-check
 
-installs nbgrader into build/venv-nbgrader, which sees the packages that run the tests.
+installs nbgrader into a folder of its own below build/, which sees the packages of this Python.
 """
 
 import csv
@@ -22,7 +22,7 @@ from exercises import editions
 from helpers.files import ROOT
 
 NBGRADER = "nbgrader==0.9.6"
-VENV = ROOT / "build" / "venv-nbgrader"
+VENV = ROOT / "build" / "venv-nbgrader-{}.{}".format(*sys.version_info)
 NAME = "02_convolutional_block"
 real = pytest.mark.skipif(
     "NBGRADER_CHECK" not in os.environ, reason="takes minutes: make nbgrader-check"
@@ -115,17 +115,18 @@ def test_a_course_is_written_anew_without_what_a_teacher_keeps_beside_it(tmp_pat
 
 # ---------------------------------------------------------------- nbgrader itself
 
+NO_LAST_RELU = """
+def my_convolutional_block(x, filters, kernel_size=3, strides=2, name="my_block"):
+    f1, f2, f3 = filters
+    y = layers.ReLU()(conv_bn(x, f1, 1, strides, name=f"{name}_1"))
+    y = layers.ReLU()(conv_bn(y, f2, kernel_size, name=f"{name}_2"))
+    shortcut = conv_bn(x, f3, 1, strides, name=f"{name}_0")
+    return layers.Add()([shortcut, conv_bn(y, f3, 1, name=f"{name}_3")])
+"""
 WRONG = {  # an answer, and how the sentence about it begins
-    "ex1": (
-        "def my_convolutional_block(x, filters, kernel_size=3, strides=2, name='my_block'):\n"
-        "    f1, f2, f3 = filters\n"
-        "    y = layers.ReLU()(conv_bn(x, f1, 1, strides))\n"
-        "    y = layers.ReLU()(conv_bn(y, f2, kernel_size))\n"
-        "    return layers.ReLU()(layers.Add()([conv_bn(x, f3, 1), conv_bn(y, f3, 1)]))",
-        "The shortcut ignores strides, the branch does not",
-    ),
+    "ex1": (NO_LAST_RELU, "There is no ReLU after the addition"),
     "ex3": ("my_width = 86", "That is the first width at which the projection takes less"),
-    "ex5": ('my_explanation = """\n...\n"""', ""),
+    "ex5": ('my_explanation = """\n...\n"""', "put your answer in place of the dots"),
     "ex6": ("my_share = 0.5", "That is one axis only; strides skip rows and columns."),
 }
 
@@ -133,12 +134,12 @@ WRONG = {  # an answer, and how the sentence about it begins
 @pytest.fixture(scope="module")
 def nbgrader(course):
     """Calls nbgrader in the course's folder; gives what it says. Installs it if need be."""
+    if not (VENV / "bin/python").exists():
+        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+    packages = sysconfig.get_path("purelib", vars={"base": VENV, "platbase": VENV})
+    Path(packages, "project.pth").write_text(sysconfig.get_path("purelib"))
     pip = [VENV / "bin/python", "-m", "pip", "install", "--quiet", NBGRADER]
-    if not (VENV / "bin" / "nbgrader").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
-        packages = sysconfig.get_path("purelib", vars={"base": VENV, "platbase": VENV})
-        Path(packages, "project.pth").write_text(sysconfig.get_path("purelib"))
-        subprocess.run(pip, check=True)
+    subprocess.run(pip, check=True)  # does nothing where it is there
     # nbgrader looks for a program of its own, alembic, on the path.
     own = {"PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": ""}
     own |= {"JUPYTER_PATH": f"{sys.prefix}/share/jupyter"}  # nbconvert's templates
