@@ -12,7 +12,6 @@ signs        what photos of sign-language digits need: sessions, hand masks, bac
 models       trained networks on disk, and predictions
 evaluation   scores
 measure      what a network costs, and how far its layers see
-plots        figures of the notebooks
 files        files written whole or not at all
 setup        whether all packages are there; what each notebook's first cell ends with
 """

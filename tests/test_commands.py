@@ -272,7 +272,7 @@ sys.argv = ["predict.py", "nowhere.jpg", "--model", "nowhere"]
 try:
     runpy.run_path("predict.py", run_name="__main__")
 finally:
-    print(sorted({"seaborn", "helpers.plots"} & set(sys.modules)))
+    print(sorted({"seaborn", "images.plots"} & set(sys.modules)))
 """
 
 
