@@ -251,7 +251,8 @@ def finish(model, card, images, test, out, history):
     """Saves the rounded weights, scores them on images that nothing has looked at, writes all."""
     import pandas as pd
 
-    from helpers import evaluation, files, models, plots, resnet, training
+    from helpers import evaluation, files, models, resnet, training
+    from images import plots
 
     network = models.float32_network(card)
     resnet.copy_weights(model, network)

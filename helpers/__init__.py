@@ -15,7 +15,6 @@ models       trained networks on disk, and predictions
 inference    a network rewritten to predict many pictures
 evaluation   scores
 measure      what a network costs, and how far its layers see
-plots        figures of the notebooks
 files        files written whole or not at all
 versions     whether this Python fits and has the packages
 """

@@ -7,6 +7,7 @@ import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import tensorflow as tf
@@ -169,19 +170,35 @@ def layers_after(model, stage):
 def save_float16(model, path):
     """Writes a model's weights as float16: half the size, loaded by plain `load_weights`.
 
-    Raises UserError where a weight is too large.
+    The model must not be compiled: its file would hold the optimizer's state as well. Raises
+    UserError where a weight is too large.
     """
 
-    def as_float16(layer):
-        return type(layer).from_config({**layer.get_config(), "dtype": "float16"})
+    def copy_item(target, name, item):
+        if isinstance(item, h5py.Group):
+            copy = target.require_group(name)
+        elif item.dtype == "float32":
+            with np.errstate(over="ignore"):  # the next line says it better
+                halves = item[()].astype("float16")
+            if not np.isfinite(halves).all():
+                raise UserError("A weight is too large for float16: the training run diverged.")
+            packing = dict(compression="gzip", shuffle=True) if halves.ndim else {}
+            copy = target.create_dataset(name, data=halves, **packing)
+        else:
+            copy = target.create_dataset(name, data=item[()])
+        copy.attrs.update(item.attrs)
 
-    with np.errstate(over="ignore"):  # the next line but one says it better
-        weights = [weight.astype("float16") for weight in model.get_weights()]
-    if not all(np.isfinite(weight).all() for weight in weights):
-        raise UserError("A weight is too large for float16: the training run diverged.")
-    halves = keras.models.clone_model(model, clone_function=as_float16)
-    halves.set_weights(weights)
-    atomic_write(path, halves.save_weights)
+    def write(part):
+        whole = part.with_name(f"float32-{part.name}")
+        try:
+            model.save_weights(whole)
+            with h5py.File(whole) as source, h5py.File(part, "w") as target:
+                source.visititems(lambda name, item: copy_item(target, name, item))
+                target.attrs.update(source.attrs)
+        finally:
+            whole.unlink(missing_ok=True)
+
+    atomic_write(path, write)
 
 
 def save_card(folder, card):

@@ -1,1 +1,1 @@
-"""The README's pictures, and the code that draws them."""
+"""Pictures, the code that draws them, and the plots of the notebooks."""

@@ -9,7 +9,7 @@ import itertools
 import keras
 from keras import layers
 
-from helpers.plots import BLUE, GREEN, GREY, ORANGE, PURPLE
+from images.plots import BLUE, GREEN, GREY, ORANGE, PURPLE
 from images.shapes import DARK_GREY, draw_arrow, draw_box, new_axes, text_style
 
 PITCH, HEIGHT = 0.58, 0.38  # from one box to the next below it; a box

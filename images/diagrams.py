@@ -16,9 +16,9 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from helpers import resnet, synthetic
 from helpers.files import atomic_write
-from helpers.plots import BLUE, DPI, GREY, ORANGE, PURPLE
 from images.blocks import draw_block, draw_blocks, shape_of  # noqa: F401
 from images.gradients import draw_depth, measured_norms
+from images.plots import BLUE, DPI, GREY, ORANGE, PURPLE
 from images.shapes import BLACK, DARK_GREY, draw_arrow, draw_box, new_axes, text_style
 
 IMAGES = Path(__file__).parent

@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras import layers
 
 from helpers import synthetic
-from helpers.plots import BLUE, ORANGE, TITLE
+from images.plots import BLUE, ORANGE, TITLE
 
 
 def small_net(depth, residual, batch_norm=True, width=16, classes=8):

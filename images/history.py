@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import seaborn as sns
 
-from helpers.plots import BLUE, ORANGE
+from images.plots import BLUE, ORANGE
 from images.shapes import BLACK
 
 # Name, year and month of the preprint or conference, layers with weights on the main path, what

@@ -7,7 +7,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.patches import Ellipse
 
-from helpers.plots import BLUE, GREEN, GREY, ORANGE, PURPLE
+from images.plots import BLUE, GREEN, GREY, ORANGE, PURPLE
 from images.shapes import BLACK, DARK_GREY, draw_arrow, draw_box, new_axes, text_style, tint
 
 # --- what a network can compute, as an area

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
 
-from helpers.plots import BLUE, GREY
+from images.plots import BLUE, GREY
 
 
 def draw_influence(maps, label):

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 
-from helpers.plots import BLUE, GREY, ORANGE, TITLE
+from images.plots import BLUE, GREY, ORANGE, TITLE
 
 COLOURS = {"plain": ORANGE, "residual": BLUE}
 

@@ -5,8 +5,8 @@ import os
 import matplotlib.pyplot as plt
 import numpy as np
 
-from helpers.plots import BLUE, GREEN, GREY, ORANGE, show
 from images.measurements import finish
+from images.plots import BLUE, GREEN, GREY, ORANGE, show
 
 NO_WIDGETS = (
     "The panel runs in JupyterLab and in Colab, with the package ipywidgets. The figure below "

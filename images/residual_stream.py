@@ -1,7 +1,7 @@
 """The path of additions through a ResNet and through a transformer, drawn side by side."""
 
-from helpers.plots import BLUE, GREEN, ORANGE
 from images.diagrams import draw_addition
+from images.plots import BLUE, GREEN, ORANGE
 from images.shapes import BLACK, DARK_GREY, draw_arrow, draw_box, new_axes, text_style
 
 V1, V2 = "Conv BN ReLU\nConv BN ReLU\nConv BN", "BN ReLU Conv\nBN ReLU Conv\nBN ReLU Conv"

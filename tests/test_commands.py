@@ -70,7 +70,7 @@ import predict
 try:
     predict.main(["images/test.jpg", "--model", "caltech101", "--json"])
 except SystemExit as stop:
-    slow = [name for name in (*predict.UNUSED, "seaborn", "helpers.plots") if name in sys.modules]
+    slow = [name for name in (*predict.UNUSED, "seaborn", "images.plots") if name in sys.modules]
     import scipy  # can be imported again
     print("code", stop.code, "imported", slow)
 """

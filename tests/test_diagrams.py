@@ -12,8 +12,8 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangl
 from PIL import Image
 
 from helpers import resnet
-from helpers.plots import GREY
 from images import blocks, diagrams, gradients, history, residual_stream
+from images.plots import GREY
 
 matplotlib.use("Agg")
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from helpers import plots
+from images import plots
 
 matplotlib.use("Agg")
 
