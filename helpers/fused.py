@@ -112,6 +112,7 @@ class AdamW(keras.optimizers.AdamW):
     def update_step(self, gradient, variable, learning_rate):
         if self.amsgrad or isinstance(gradient, tf.IndexedSlices):  # not what the kernel computes
             return super().update_step(gradient, variable, learning_rate)
+        # Keras keeps the moments in private attributes, and gives no other way to them.
         index = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(

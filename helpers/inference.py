@@ -11,12 +11,12 @@ FLOAT32 = ("scaling", "conv1_pad", "conv1_conv", "avg_pool", "predictions")
 def fold_batch_norm(model, precision="float32"):
     """A copy of a network that predicts faster and cannot be trained: a keras.Model.
 
-    Every BatchNormalization of `model` must follow a Conv2D. precision: the dtype of the weights
+    Each BatchNormalization, called x_bn, must follow the Conv2D called x_conv. precision: the dtype of the weights
     and outputs of all layers but those named in FLOAT32, such as "bfloat16".
     Source: Jacob et al. 2018, "Quantization and Training of Neural Networks", section 3.2.
     """
     norms = [each for each in model.layers if isinstance(each, keras.layers.BatchNormalization)]
-    norm_after = {norm.input._keras_history.operation.name: norm for norm in norms}
+    norm_after = {norm.name.removesuffix("_bn") + "_conv": norm for norm in norms}
 
     def copy(layer):
         dtype = "float32" if layer.name in FLOAT32 else precision
