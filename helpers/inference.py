@@ -11,8 +11,8 @@ FLOAT32 = ("scaling", "conv1_pad", "conv1_conv", "avg_pool", "predictions")
 def fold_batch_norm(model, precision="float32"):
     """A copy of a network that predicts faster and cannot be trained: a keras.Model.
 
-    Each BatchNormalization, called x_bn, must follow the Conv2D called x_conv. precision: the dtype of the weights
-    and outputs of all layers but those named in FLOAT32, such as "bfloat16".
+    Each BatchNormalization, called x_bn, must follow the Conv2D called x_conv. precision: the
+    dtype of the weights and outputs of all layers but those in FLOAT32, such as "bfloat16".
     Source: Jacob et al. 2018, "Quantization and Training of Neural Networks", section 3.2.
     """
     norms = [each for each in model.layers if isinstance(each, keras.layers.BatchNormalization)]
