@@ -9,7 +9,8 @@ blocks      checks of blocks, by looking for the line that computes the same
 network     the check of the whole ResNet-50
 architecture  checks of exercises about whole networks: two faults, a budget
 moving_averages  the check of an experiment with BatchNorm's moving averages
-calculus    checks of functions about the identity and its gradient
+calculus    the check of a function that switches a block off
+depth       checks about deep networks: learning rates, first steps, two faults, a wider span
 shortcuts   checks of what a convolutional block reads and costs (notebook 02)
 numbers     checks of numbers and shapes
 results     checks of numbers about splits, scores and predictions
@@ -26,6 +27,7 @@ from exercises.checks import (  # noqa: F401
     blocks,
     calculus,
     choices,
+    depth,
     explanations,
     moving_averages,
     network,
