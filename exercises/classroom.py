@@ -83,7 +83,7 @@ def write_student_edition(folder=STUDENT):
         edition = student_edition(nbformat.read(path, as_version=4))
         nbformat.write(edition, folder / "notebooks" / path.name)
     unneeded = shutil.ignore_patterns("__pycache__", "my-*", "TEACHING.md")
-    for name in ("exercises", "helpers", "images", "models"):
+    for name in ("exercises", "helpers", "images", "models", "experiments/results"):
         shutil.copytree(ROOT / name, folder / name, ignore=unneeded)
     for name in ("requirements.txt", "environment.yml", "LICENSE"):
         shutil.copy(ROOT / name, folder)

@@ -110,5 +110,3 @@ def draw_route(axes, left, y, route, lost=False):
             axes.text(x, y, f"$F_{number}$", **text_style(11, DARK_GREY if lost else BLACK))
         elif through:
             axes.plot(x, y, "x", color=ORANGE, markersize=13, markeredgewidth=3, zorder=4)
-
-

@@ -11,7 +11,8 @@ import sys
 import blocks_catalogue as catalogue
 import nbformat
 import pytest
-from test_checks import jacobian, network
+from test_checks import network
+from test_checks_depth import ADD, chain, net
 from test_notebooks import PATHS, code, is_exercise, tags
 
 from exercises import checks, classroom, submission
@@ -151,7 +152,10 @@ def my_identity_block(x, filters, kernel_size=3, name="mine"):
     return layers.ReLU()(layers.Add()([x, y]))
 """
 NO_LAST_RELU = BLOCK.replace("layers.ReLU()(layers.Add()([x, y]))", "layers.Add()([x, y])")
-COUNT = "my_count = 512 * 128 + 9 * 128 * 128 + 128 * 512 + 5 * (128 + 128 + 512)"
+WORDS = """my_explanation = (
+    "BatchNorm keeps gradients from vanishing. They grow towards the image, and so one "
+    "learning rate cannot fit all layers."
+)"""
 FOREVER = """
 def my_identity_block(x, filters, kernel_size=3):
     while True:
@@ -219,9 +223,9 @@ def own_cell(notebook):
     """A helper function in a cell of its own, and the answer in a second cell."""
     (place,) = [n for n, cell in enumerate(notebook.cells) if cell.id == "ex2-stub"]
     helper = copy.deepcopy(notebook.cells[place])
-    helper.id, helper.source = "mine", "!pip list\ndef power(a, n):\n    return a**n"
+    helper.id, helper.source = "mine", "!pip list\ndef pair_of(a):\n    return a, 4 * a"
     answer = copy.deepcopy(helper)
-    answer.id, answer.source = "my2", "checks.gradient_through_blocks(power(1.1, 10))"
+    answer.id, answer.source = "my2", "checks.rate_of_deep_plain(pair_of(0.1))"
     notebook.cells[place:place] = [helper]
     notebook.cells[place + 2 : place + 2] = [answer]
 
@@ -233,28 +237,28 @@ def with_solutions(notebook):
 NO_MEMORY = "The cell stopped with MemoryError" if sys.platform.startswith("linux") else ""
 STOPPED = "The answer was stopped: it took more than"
 ENDED = "The answer ended its process"
-RIGHT = {6: ("right", "")}
+RIGHT = {3: ("right", "")}
 HANGING = {  # submissions of notebook 01: (text, {exercise: (verdict, start of the sentence)})
     "hangs": (
-        submitted(ONE, {2: "while True:\n    pass", 6: COUNT}),
+        submitted(ONE, {2: "while True:\n    pass", 3: WORDS}),
         {2: ("wrong", STOPPED)} | RIGHT,
     ),
     "hangs in a function": (
-        submitted(ONE, {3: FOREVER, 6: COUNT}),
-        {3: ("wrong", STOPPED)} | RIGHT,
+        submitted(ONE, {4: FOREVER, 3: WORDS}),
+        {4: ("wrong", STOPPED)} | RIGHT,
     ),
 }
 BAD = {
     "exits": (
-        submitted(ONE, {1: "import sys\nsys.exit(0)", 2: "import os\nos._exit(0)", 6: COUNT}),
+        submitted(ONE, {1: "import sys\nsys.exit(0)", 2: "import os\nos._exit(0)", 3: WORDS}),
         {1: ("wrong", "The cell stopped with SystemExit: 0"), 2: ("wrong", ENDED)} | RIGHT,
     ),
     "takes all memory": (
-        submitted(ONE, {2: "my_gradient = bytearray(6 * 2**30)", 6: COUNT}),
+        submitted(ONE, {2: "my_best = bytearray(6 * 2**30)", 3: WORDS}),
         {2: ("wrong", NO_MEMORY)} | RIGHT,
     ),
     "crashes": (
-        submitted(ONE, {2: "import ctypes\nctypes.string_at(0)", 6: COUNT}),
+        submitted(ONE, {2: "import ctypes\nctypes.string_at(0)", 3: WORDS}),
         {2: ("wrong", ENDED)} | RIGHT,
     ),
     "deletes variables": (
@@ -262,14 +266,14 @@ BAD = {
             ONE,
             {
                 1: 'my_answer = "c"\ndel checks',
-                2: "my_gradient = 1.1**10",
-                6: COUNT + "\ndel my_count",
+                2: "my_best = (0.1, 0.4)",
+                3: WORDS + "\ndel my_explanation",
             },
         ),
         {
             1: ("wrong", "The cell stopped with NameError: name 'checks' is not defined"),
             2: ("right", ""),
-            6: ("wrong", "The cell stopped with NameError: name 'my_count' is not defined"),
+            3: ("wrong", "The cell stopped with NameError: name 'my_explanation' is not"),
         },
     ),
     "redefines print": (
@@ -277,54 +281,54 @@ BAD = {
             ONE,
             {
                 1: 'import builtins\nmy_answer = "a"\nprint = builtins.print = exit = None',
-                6: COUNT,
+                3: WORDS,
             },
         ),
-        {1: ("wrong", "A network that overfits has a low training error.")} | RIGHT,
+        {1: ("wrong", "Weights that fit exist, but training has to find them.")} | RIGHT,
     ),
     "says right": (
-        submitted(ONE, {1: SAYS_RIGHT, 6: COUNT}),
+        submitted(ONE, {1: SAYS_RIGHT, 3: WORDS}),
         {1: ("wrong", "The answer wrote where only the marking may")} | RIGHT,
     ),
     "forks": (
-        submitted(ONE, {1: 'import os\nos.fork()\nmy_answer = "c"', 2: "my_gradient = 1"}),
+        submitted(ONE, {1: 'import os\nos.fork()\nmy_answer = "c"', 2: "my_best = 1"}),
         {1: ("right", ""), 2: ("wrong", "")},
     ),
     "always equal": (
         submitted(ONE, {1: ALWAYS_EQUAL}),
-        {1: ("wrong", "Choose one of a, b, c. Received: 'z'")},
+        {1: ("wrong", "Choose one of a, b, c, d. Received: 'z'")},
     ),
     "changes the checks": (
-        submitted(ONE, {3: FAKE_CHECKS + NO_LAST_RELU, 4: FAKE_LATE, 6: COUNT}),
+        submitted(ONE, {4: FAKE_CHECKS + NO_LAST_RELU, 5: FAKE_LATE, 3: WORDS}),
         {
-            3: ("wrong", "There is no ReLU after the addition"),
-            4: ("wrong", "While it is checked, the answer replaces numpy.array_equal."),
+            4: ("wrong", "There is no ReLU after the addition"),
+            5: ("wrong", "While it is checked, the answer replaces numpy.array_equal."),
         }
         | RIGHT,
     ),
     "no Python": (
-        submitted(ONE, {2: "my_gradient = = 1", 6: "(" * 10_000}),
+        submitted(ONE, {2: "my_best = = 1", 6: "(" * 10_000}),
         {
-            2: ("wrong", "The cell stopped with SyntaxError: invalid syntax (line 1: my_gra"),
+            2: ("wrong", "The cell stopped with SyntaxError: invalid syntax (line 1: my_bes"),
             6: ("wrong", "The cell stopped with"),
         },
     ),
     "other cells changed": (
-        submitted(ONE, {3: BLOCK, 6: COUNT}, spoiled),
-        {3: ("right", "")} | RIGHT,
+        submitted(ONE, {4: BLOCK, 3: WORDS}, spoiled),
+        {4: ("right", "")} | RIGHT,
     ),
     "cells deleted": (
-        submitted(ONE, {6: COUNT}, without(["ex2", "ex2-stub", "setup", "imports", "checks"])),
+        submitted(ONE, {3: WORDS}, without(["ex2", "ex2-stub", "setup", "imports", "checks"])),
         {2: ("not done", "This exercise's cell is missing.")} | RIGHT,
     ),
-    "cells of their own": (submitted(ONE, {6: COUNT}, own_cell), {2: ("right", "")} | RIGHT),
-    "from Colab": (submitted(ONE, {2: "my_gradient = 1.1**10"}, as_colab), {2: ("right", "")}),
+    "cells of their own": (submitted(ONE, {3: WORDS}, own_cell), {2: ("right", "")} | RIGHT),
+    "from Colab": (submitted(ONE, {2: "my_best = (0.1, 0.4)"}, as_colab), {2: ("right", "")}),
     "solutions still there": (submitted(ONE, {}, with_solutions), {}),
     "=1+[bold]1": (
         submitted(ONE, {2: 'raise ValueError("[/] \\x1b[2J\\ud800\\n[red]")'}),
         {2: ("wrong", "The cell stopped with ValueError: [/] [2J [red] (line 1: raise")},
     ),
-    "half a file": (submitted(ONE, {6: COUNT})[:5000], "This file is not a whole notebook (JSON"),
+    "half a file": (submitted(ONE, {3: WORDS})[:5000], "This file is not a whole notebook (JSON"),
     "a list": ('[{"cells": []}]', "This file is not a whole notebook (TypeError"),
     "deep": ("[" * 100_000, "This file is not a"),
     "a picture": ("\x89PNG\r\n\x1a\n\0", "This file is not a whole notebook ("),
@@ -431,9 +435,8 @@ FUNCTIONS = {  # wrong answers that the sheet describes in words
     "ReLU before the addition": catalogue.mutated(
         catalogue.IDENTITY, catalogue.WRONG_IDENTITY["relu before the addition"][1:]
     ),
-    "`tape.gradient` in place of `tape.jacobian`": jacobian(
-        finish=lambda t, y, x: t.gradient(y, x)
-    ),
+    "only `Average` replaced": net(*ADD),
+    "a dilated 3x3 convolution": chain((64, 1), (64, 3), dilation=2),
     "the shortcut without `strides`": catalogue.mutated(
         catalogue.CONVOLUTIONAL, catalogue.WRONG_CONVOLUTIONAL["shortcut ignores strides"][1:]
     ),

@@ -10,7 +10,7 @@ network     the check of the whole ResNet-50
 architecture  checks of exercises about whole networks: two faults, a budget
 moving_averages  the check of an experiment with BatchNorm's moving averages
 calculus    the check of a function that switches a block off
-depth       checks about deep networks: learning rates, first steps, two faults, a wider span
+depth       checks about deep networks: a learning rate, two faults, a wider span
 shortcuts   checks of what a convolutional block reads and costs (notebook 02)
 numbers     checks of numbers and shapes
 results     checks of numbers about splits, scores and predictions

@@ -246,10 +246,13 @@ def training_mistake(model):
             for node in layer["inbound_nodes"]
         )
         if count:
-            which = "Every" if count == len(norms) else f"{count} of the {len(norms)}"
+            verb = "is" if count == 1 else "are"
+            which = f"{count} of the {len(norms)} BatchNormalizations {verb}"
+            if count == len(norms):
+                which = "Every BatchNormalization is"
             return (
-                f"{which} BatchNormalization is called with training={value}: block(x) then uses "
-                f"the statistics of {when}. Leave out `training`."
+                f"{which} called with training={value}: block(x) then uses the statistics of "
+                f"{when}. Leave out `training`."
             )
     return None
 

@@ -1,4 +1,4 @@
-"""Checks of functions about the identity in a block and its gradient."""
+"""The check of a function that switches a block off."""
 
 import contextlib
 import io
@@ -8,7 +8,6 @@ import numpy as np
 from keras import ops
 
 from exercises.checks import mistakes
-from exercises.checks.blocks import same
 from exercises.checks.verdict import (
     FUNCTION_TODO,
     NotDone,
@@ -84,51 +83,3 @@ def changes(change, betas):
     before = {place: variable.numpy() for place, variable in places.items()}
     call(change, block)
     return block, [p for p, v in places.items() if not np.array_equal(before[p], v.numpy())]
-
-
-@check("the shortcut adds the identity matrix to dF/dx.")
-def residual_jacobian(jacobian):
-    """The learner's function(f, x) -> Jacobian (c, c) of x + f(x); f and x are of shape (c,)."""
-    require_function(jacobian, "residual_jacobian(f, x)", None, None)
-    matrix = np.asarray(mistakes.weight("beta", (3, 3)))
-
-    def f(x):
-        return ops.tanh(ops.matmul(matrix, ops.reshape(x, (3, 1))))[:, 0]
-
-    x = ops.convert_to_tensor(np.array([0.5, -0.3, 0.8], "float32"))
-    answer = call(jacobian, f, x)
-    if answer is None or answer is ...:
-        if untouched(jacobian) or answer is ...:
-            raise NotDone(FUNCTION_TODO)
-        return "The function returns None. Does it return the matrix, and does the tape watch x?"
-    try:
-        answer = np.asarray(answer, "float32")
-    except (TypeError, ValueError):
-        return f"The function should return a matrix; it returns a {type(answer).__name__}."
-    branch = (1 - np.asarray(f(x)) ** 2)[:, None] * matrix  # dF/dx of tanh(matrix @ x)
-    one = np.eye(3, dtype="float32")
-    common_mistakes = {
-        "That is dF/dx of the branch alone. Differentiate x + f(x).": branch,
-        "That is the identity alone: the branch f is left out.": one,
-        "Rows and columns are swapped: a row for each output.": (one + branch).T,
-        "That is dF/dx alone, and transposed. Differentiate x + f(x).": branch.T,
-        "1 was added to every entry; the identity matrix has ones on the diagonal.": 1 + branch,
-        "f(x) was subtracted; a residual block adds it.": one - branch,
-        "f was applied twice; the block is x + f(x).": one + branch @ branch,
-        "tape.gradient sums the outputs up. tape.jacobian keeps them apart.": (
-            (one + branch).sum(0)
-        ),
-        "tape.gradient sums the outputs up, and x is not added. tape.jacobian keeps them apart.": (
-            branch.sum(0)
-        ),
-        "That is the diagonal; every output depends on every input.": np.diag(one + branch),
-        "That is the value of x + f(x); its derivative is asked for.": np.asarray(x + f(x)),
-    }
-    if same(one + branch, answer):
-        return None
-    for sentence, wrong in common_mistakes.items():
-        if same(wrong, answer):
-            return sentence
-    if answer.shape != (3, 3):
-        return f"For x of shape (3,) the matrix is (3, 3). Received: shape {answer.shape}"
-    return "The matrix is not I + dF/dx: compare it with small differences in x, one by one."

@@ -15,16 +15,18 @@ class Question(NamedTuple):
 
 
 QUESTIONS = {
-    "why_deeper_is_worse": Question(
-        "Why a deeper plain network is worse: a, b or c. Source: sections 1 and 4.1.",
+    "which_networks_fit": Question(
+        "Which plain and residual networks fit their training images: a, b, c or d.",
         "c",
         {
-            "a": "A network that overfits has a low training error. Here the training error is "
-            "higher.",
-            "b": "With BatchNormalization the gradients of the early layers are not small: look at "
-            "the curves once more. The paper's section 4.1 says so too.",
-            "c": "more layers, higher training error: the optimiser does not find the identity by "
-            "itself.",
+            "a": "Weights that fit exist, but training has to find them. Look at the plain network "
+            "of 56 layers.",
+            "b": "The residual network of 56 layers has as many parameters, and it fits every "
+            "photograph.",
+            "c": "with the same parameters, 56 residual layers fit every photograph and 56 plain "
+            "ones do not.",
+            "d": "Overfitting means a low training error and a high one on new images. Look at the "
+            "training error.",
         },
     ),
     "which_split_leaks": Question(

@@ -1,6 +1,7 @@
-"""Checks of notebook 01 about deep networks: learning rates, first steps, faults, a wider span."""
+"""Checks of notebook 01 about deep networks: a learning rate, two faults, a wider span."""
 
 import contextlib
+import functools
 import io
 
 import keras
@@ -10,7 +11,15 @@ from keras import layers
 
 from exercises.checks.blocks import build
 from exercises.checks.numbers import as_number, short
-from exercises.checks.verdict import VALUE_TODO, NotDone, Wrong, call, check, require_function
+from exercises.checks.verdict import (
+    FUNCTION_TODO,
+    VALUE_TODO,
+    NotDone,
+    Wrong,
+    call,
+    check,
+    require_function,
+)
 
 
 def two_numbers(answer, about):
@@ -56,38 +65,6 @@ def rate_of_deep_plain(answer):
     return None
 
 
-# ---------------------------------------------------------------- the first two steps
-
-
-@check("in the first step only the last gammas and betas learn; after it, every kernel does.")
-def kernels_that_learn(answer, kernels=8):
-    """How many kernels of the branches get a gradient in the first and in the second step.
-
-    All last gammas are 0 at the start. Source: Goyal et al. 2017, section 5.1.
-    """
-    first, second = two_numbers(answer, "(kernels in the first step, kernels in the second)")
-    half = kernels // 2
-    if (first, second) == (0, kernels):
-        return None
-    if first == kernels:
-        return (
-            "On its way back to a branch's kernels, the gradient is multiplied by the last gamma. "
-            "What is left of it if gamma is 0?"
-        )
-    if first == half:
-        return (
-            "Both convolutions of a branch stand before its last gamma, so both get the same "
-            "answer in the first step."
-        )
-    if first == 0 and second == 0:
-        return (
-            "The last gamma itself gets a gradient in the first step. Is it still 0 in the second?"
-        )
-    if first == 0 and second == half:
-        return "After the first step gamma is no longer 0: both kernels of a branch get a gradient."
-    return f"There are {kernels} kernels in the branches. Count those whose gradient is not 0."
-
-
 # ---------------------------------------------------------------- a network with two faults
 
 DEPTH, SHAPE, BETA = 8, (16, 16, 3), 0.5
@@ -101,7 +78,7 @@ def repaired_net(net):
     with contextlib.redirect_stdout(io.StringIO()):
         model = call(net, DEPTH)
     if model is None or model is ...:
-        raise NotDone("write the body of your function, then run this cell again.")
+        raise NotDone(FUNCTION_TODO)
     if not isinstance(model, keras.Model):
         raise Wrong(f"Your function should return a keras.Model; it returns {short(model)}.")
     return wrong_layers(model) or dead_branches(model) or wrong_shortcut(model)
@@ -211,7 +188,12 @@ SIDE = 11
 def wider_block(block, parameters=BUDGET):
     """The learner's block(x): 256 channels, a span of 5 x 5, with x itself as the shortcut."""
     require_function(block, "my_wider_block(x)", None)
-    model = build(lambda x, _: block(x), (SIDE, SIDE, CHANNELS), None, quiet=False)
+
+    @functools.wraps(block)  # an error in it is an error in the learner's lines
+    def of_x(x, _):
+        return block(x)
+
+    model = build(of_x, (SIDE, SIDE, CHANNELS), None, quiet=False)
     if tuple(model.output.shape[1:]) != (SIDE, SIDE, CHANNELS):
         shape = tuple(model.output.shape[1:])
         return f"The output has shape {shape}; x has {(SIDE, SIDE, CHANNELS)}."

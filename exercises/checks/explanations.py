@@ -18,17 +18,18 @@ EXPLANATIONS = {
     "why_not_vanishing": Explanation(
         "Why the paper rules out vanishing gradients, and what the measurements add.",
         {
-            r"batch[\s_-]*norm|normali[sz]|\bBN\b": "Say what keeps gradients from vanishing in the "
-            "plain networks of the paper.",
+            r"batch[\s_-]*norm|normali[sz]|\bBN\b": "Say what keeps gradients from vanishing in "
+            "the plain networks of the paper.",
             r"explo|grow|grew|larger|increas|huge|rise": "Say what your table shows instead: the "
             "gradients of the plain network with BatchNorm, from the loss to the image.",
             r"learning rate|\bsteps?\b|\brates?\b": "Say what that means for training: all layers "
             "share one number.",
         },
         "Every convolution of the paper's plain networks is followed by BatchNorm, which keeps "
-        "signals and gradients from vanishing. My table shows that they grow instead: with 50 plain "
-        "layers, the first kernel's gradient is about a thousand times the last one's. One learning "
-        "rate cannot suit both: a step that moves the last layers throws the first ones far.",
+        "signals and gradients from vanishing. My table shows that they grow instead: with 50 "
+        "plain layers, the first kernel's gradient is about a thousand times the last one's. One "
+        "learning rate cannot suit both: a step that moves the last layers throws the first ones "
+        "far.",
     ),
     "why_weights_fit": Explanation(
         "Why weights of v1.5 load into v1, what goes wrong, and how to notice.",

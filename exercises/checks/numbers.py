@@ -46,44 +46,6 @@ def compare(answer, expected, common_mistakes, hint, tolerance=0):
     return f"{value:,.10g} is too {'small' if value < expected else 'large'}. {hint}"
 
 
-@check("kernels, biases, and four vectors for each of the three BatchNormalizations.")
-def parameters_of_identity_block(answer, filters=(64, 64, 256), kernel_size=3):
-    """All parameters of an identity block whose input has f3 channels."""
-    f1, f2, f3 = filters
-    k = kernel_size
-    kernels = f3 * f1 + k * k * f1 * f2 + f2 * f3
-    biases = f1 + f2 + f3
-    expected = kernels + 5 * biases
-    common_mistakes = {
-        "The biases are missing: each convolution has one a filter.": expected - biases,
-        "The BatchNormalizations are missing: each holds four vectors, as long as its convolution "
-        "has filters.": kernels + biases,
-        "Biases and BatchNormalizations are missing; this counts the kernels only.": kernels,
-        "Each BatchNormalization was counted with two vectors. It holds four: gamma and beta, and "
-        "the moving mean and variance, which are not trained.": kernels + 3 * biases,
-        "Biases are missing, and each BatchNormalization has four vectors, not two.": (
-            kernels + 2 * biases
-        ),
-        "The middle kernel was counted as 1x1: it has kernel_size * kernel_size "
-        "positions.": expected - (k * k - 1) * f1 * f2,
-        "The middle kernel was counted with kernel_size positions; it has kernel_size "
-        "squared.": expected - (k * k - k) * f1 * f2,
-        "All three kernels were counted as kernel_size x kernel_size; the first and the third are "
-        "1x1.": expected + (k * k - 1) * (f3 * f1 + f2 * f3),
-        "The first kernel was counted with f1 input channels. The block's input has f3.": (
-            expected - f3 * f1 + f1 * f1
-        ),
-        "A projection was counted: that is the convolutional block's. The identity block's "
-        "shortcut has no parameters.": expected + f3 * f3 + 5 * f3,
-        "The third convolution is missing, with its BatchNormalization.": (
-            expected - f2 * f3 - 5 * f3
-        ),
-        "The third BatchNormalization is missing: it has 4 * f3 parameters.": expected - 4 * f3,
-    }
-    hint = "Write one line a layer: kernel, bias, then 4 vectors."
-    return compare(answer, expected, common_mistakes, hint)
-
-
 @check("each layer adds kernel_size - 1, times the strides before it.")
 def receptive_field(answer, kernel_sizes=(3, 3), strides=(1, 1)):
     """Side, in input pixels, of what one output pixel of these layers in a row can see."""
@@ -109,26 +71,6 @@ def receptive_field(answer, kernel_sizes=(3, 3), strides=(1, 1)):
     }
     hint = "Start from one pixel and go back, layer by layer."
     return compare(answer, field, common_mistakes, hint)
-
-
-@check("each block multiplies by 1 + slope, never by the slope alone.")
-def gradient_through_blocks(answer, slope=0.1, blocks=10):
-    """d output / d input of residual blocks in a row, where each branch has dF/dx = slope."""
-    common_mistakes = {
-        "The shortcut alone gives 1; the branches add their slope.": 1,
-        "That is the plain network: slope ** blocks. A shortcut adds 1 to every factor.": (
-            slope**blocks
-        ),
-        "The 1 belongs to each block, inside the product: (1 + slope) for every block.": (
-            1 + slope**blocks
-        ),
-        "The factors were added up. The chain rule multiplies them.": blocks * (1 + slope),
-        "The slopes were added up. The chain rule multiplies (1 + slope).": 1 + blocks * slope,
-        "That is the sum of the slopes. The chain rule multiplies (1 + slope).": blocks * slope,
-        "That is one block; there are more in the row.": 1 + slope,
-    }
-    hint = "Write the factor of one block, then of two."
-    return compare(answer, (1 + slope) ** blocks, common_mistakes, hint, tolerance=0.01)
 
 
 @check("2,048 weights and one bias for each class.")
