@@ -3,6 +3,7 @@
 from itertools import product
 
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 from matplotlib.patches import Ellipse
 
@@ -12,18 +13,16 @@ from images.shapes import BLACK, DARK_GREY, draw_arrow, draw_box, new_axes, text
 # --- what a network can compute, as an area
 
 TARGET = (3.9, 2.75)
-# Of each area: centre, width, height, and the point in it that is nearest to the target.
+# Ellipses, as centre, width and height. Each nested one is the last, enlarged from a point in it.
 APART = (
-    ((1.35, 1.6), 1.5, 1.1, (2.03, 1.83)),
-    ((2.15, 1.75), 2.3, 1.7, (3.1, 2.23)),
-    ((1.95, 2.95), 2.7, 2.0, (3.29, 2.83)),
-    ((1.4, 2.25), 2.6, 3.3, (2.64, 2.62)),
+    ((1.35, 1.6), 1.5, 1.1),
+    ((2.15, 1.75), 2.3, 1.7),
+    ((1.95, 2.95), 2.7, 2.0),
+    ((1.4, 2.25), 2.6, 3.3),
 )
-NESTED = (
-    ((1.35, 1.6), 1.5, 1.1, (2.03, 1.83)),
-    ((1.6, 1.8), 2.2, 1.8, (2.61, 2.15)),
-    ((1.85, 2.05), 2.9, 2.6, (3.2, 2.5)),
-    ((2.0, 2.35), 3.4, 3.3, (3.66, 2.68)),
+NESTED = tuple(
+    ((0.75 + 0.55 * scale, 1.55 + 0.2 * scale), 1.3 * scale, 1.25 * scale)
+    for scale in (1, 1.5, 2, 2.4)
 )
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 
@@ -37,11 +36,8 @@ def draw_function_classes():
     titles = ("Areas apart: deeper may be farther away", "Nested areas: deeper is never worse")
     for left, title, areas in ((0.3, titles[0], APART), (5.6, titles[1], NESTED)):
         axes.text(left, 4.3, title, **text_style(13, weight="bold", ha="left"))
-        for number, (centre, width, height, best) in reversed([*enumerate(areas, start=1)]):
-            draw_area(axes, left, COLOURS[number - 1], centre, width, height, best)
-        for number, (*_, best) in enumerate(areas, start=1):
-            place = (left + best[0] - 0.17, best[1] - 0.02)
-            axes.text(*place, str(number), **text_style(12, weight="bold"), zorder=5)
+        for number, area in reversed([*enumerate(areas, start=1)]):
+            draw_area(axes, left, number, *area)
         axes.plot(left + TARGET[0], TARGET[1], "*", color=BLACK, markersize=17, zorder=5)
         axes.text(left + TARGET[0], TARGET[1] - 0.32, "target", **text_style(11))
     note = "An area: all that a network can compute, whatever its weights. A dot: its best."
@@ -49,13 +45,23 @@ def draw_function_classes():
     return axes.figure
 
 
-def draw_area(axes, left, colour, centre, width, height, best):
+def draw_area(axes, left, number, centre, width, height):
     """One area, its point nearest to the target, and a line from there to the target."""
+    colour = COLOURS[number - 1]
     style = {"facecolor": (*tint(colour), 0.75), "edgecolor": colour, "linewidth": 1.8}
     axes.add_patch(Ellipse((left + centre[0], centre[1]), width, height, **style))
-    points = [best, TARGET]
-    axes.plot(*zip(*((left + x, y) for x, y in points), strict=True), ":", color=DARK_GREY, lw=1.2)
-    axes.plot(left + best[0], best[1], "o", color=colour, markeredgecolor=BLACK, ms=7, zorder=5)
+    x, y = nearest(centre, width, height)
+    line = [left + x, left + TARGET[0]], [y, TARGET[1]]
+    axes.plot(*line, ":", color=DARK_GREY, linewidth=1.2)
+    axes.plot(left + x, y, "o", color=colour, markeredgecolor=BLACK, markersize=7, zorder=5)
+    axes.text(left + x - 0.17, y - 0.02, str(number), **text_style(12, weight="bold"), zorder=5)
+
+
+def nearest(centre, width, height):
+    """The point on the edge of an ellipse that is nearest to the target."""
+    angles = np.linspace(0, 2 * np.pi, 3600)
+    edge = np.stack([np.cos(angles) * width / 2, np.sin(angles) * height / 2], axis=1) + centre
+    return edge[np.argmin(np.linalg.norm(edge - TARGET, axis=1))]
 
 
 # --- batch normalisation

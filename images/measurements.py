@@ -43,8 +43,8 @@ def draw_rates(errors):
     """
     depths = sorted(errors["depth"].unique())
     size = {"figsize": (9, 3.4), "sharey": True, "layout": "constrained"}
-    figure, panels = plt.subplots(1, len(depths), **size)
-    for axes, depth in zip(panels, depths, strict=True):
+    figure, panels = plt.subplots(1, len(depths), squeeze=False, **size)
+    for axes, depth in zip(panels[0], depths, strict=True):
         for network, runs in errors[errors["depth"] == depth].groupby("network"):
             error = runs.groupby("learning_rate")["error"].agg(["mean", "min", "max"])
             line = {"color": COLOURS[network], "linewidth": 2, "label": network}
@@ -55,8 +55,8 @@ def draw_rates(errors):
         axes.set(xscale="log", xlabel="learning rate", ylim=(-0.02, 1))
         axes.set_title(f"{depth} layers", **TITLE)
         finish(axes)
-    panels[0].set_ylabel("training error")
-    panels[0].legend(frameon=False, fontsize=11)
+    panels[0, 0].set_ylabel("training error")
+    panels[0, 0].legend(frameon=False, fontsize=11)
     return figure
 
 
@@ -106,8 +106,8 @@ def draw_singular_values(table, smallest=1e-8):
     """
     counts = sorted(table["blocks"].unique())
     size = {"figsize": (10.4, 3.9), "sharey": True, "layout": "constrained"}
-    figure, panels = plt.subplots(1, len(counts), **size)
-    for axes, count in zip(panels, counts, strict=True):
+    figure, panels = plt.subplots(1, len(counts), squeeze=False, **size)
+    for axes, count in zip(panels[0], counts, strict=True):
         axes.axhline(1, color=GREY, linewidth=1.2, linestyle=":")
         for network, values in table[table["blocks"] == count].groupby("network"):
             line = {"color": COLOURS[network], "linewidth": 2.4, "label": network}
@@ -117,8 +117,8 @@ def draw_singular_values(table, smallest=1e-8):
         axes.set(yscale="log", xlabel="directions, in % of all")
         axes.set_title(f"{count} block{'s' if count > 1 else ''}", **TITLE)
         finish(axes)
-    panels[0].set_ylabel("stretched by (log scale)")
-    panels[0].legend(frameon=False, fontsize=11, loc="upper left")
+    panels[0, 0].set_ylabel("stretched by (log scale)")
+    panels[0, 0].legend(frameon=False, fontsize=11, loc="upper left")
     return figure
 
 

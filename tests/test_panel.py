@@ -148,26 +148,26 @@ def test_singular_values_below_the_smallest_are_drawn_there():
 # --- drawings of ideas
 
 
+def inside(inner, outer):
+    """Whether every point on the edge of one ellipse lies in the other."""
+    (x, y), width, height = inner
+    angles = np.linspace(0, 2 * np.pi, 100)
+    xs, ys = x + width / 2 * np.cos(angles), y + height / 2 * np.sin(angles)
+    (x, y), width, height = outer
+    return np.all(((xs - x) / width) ** 2 + ((ys - y) / height) ** 2 <= 0.25)
+
+
+def distances(areas):
+    return [np.hypot(*np.subtract(ideas.nearest(*area), ideas.TARGET)) for area in areas]
+
+
 def test_nested_areas_contain_one_another_and_come_nearer_and_areas_apart_do_not():
-    def inside(inner, outer):
-        """Whether every point on the inner ellipse lies in the outer one."""
-        (x, y), width, height, _ = inner
-        angles = np.linspace(0, 2 * np.pi, 100)
-        xs, ys = x + width / 2 * np.cos(angles), y + height / 2 * np.sin(angles)
-        (x, y), width, height, _ = outer
-        return np.all(((xs - x) / width) ** 2 + ((ys - y) / height) ** 2 <= 0.25 + 1e-9)
-
-    def distances(areas):
-        return [np.hypot(*np.subtract(best, ideas.TARGET)) for *_, best in areas]
-
-    pairs = zip(ideas.NESTED, ideas.NESTED[1:], strict=False)
-    assert all(inside(inner, outer) for inner, outer in pairs)
+    steps = list(zip(ideas.NESTED, ideas.NESTED[1:], strict=False))
+    assert all(inside(*step) for step in steps)
     assert distances(ideas.NESTED) == sorted(distances(ideas.NESTED), reverse=True)
-    apart = distances(ideas.APART)
-    assert apart[3] > apart[2]
-    for (x, y), width, height, best in ideas.NESTED + ideas.APART:
-        on_edge = ((best[0] - x) / width) ** 2 + ((best[1] - y) / height) ** 2
-        assert on_edge == pytest.approx(0.25, abs=0.03)
+    steps = zip(ideas.APART, ideas.APART[1:], strict=False)
+    assert not any(inside(*step) for step in steps)
+    assert distances(ideas.APART)[3] > distances(ideas.APART)[2]
 
 
 def test_eight_routes_of_which_four_are_left_without_block_2():
