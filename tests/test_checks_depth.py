@@ -79,7 +79,7 @@ def net(depth):
     return keras.Model(inputs, layers.Dense(8)(x))
 """
 GAMMA = ('gamma_initializer="zeros")(y)  # first', ")(y)")
-ADD = ("Average", "Add")
+ADD = ("layers.Average()", "layers.Add()")
 LAST = "layers.BatchNormalization()(y)  # last"
 
 
@@ -124,11 +124,11 @@ def test_a_repaired_network_is_right_in_any_form(answer):
         (ADD, "gradient of exactly 0"),
         (GAMMA, "0.125 of the first layer's output arrives after 3 blocks"),
         ((*GAMMA, "layers.Average()([x, y])", "y"), "shortcut is missing"),
-        ((*GAMMA, "Average", "Maximum"), "should add 1.5"),
-        ((*GAMMA, "Average", "Subtract"), "should add 1.5"),
-        ((*GAMMA, *ADD, LAST, "y"), "7 convolutions and 3 BatchNormalizations"),
-        ((*GAMMA, *ADD, "x = layers.GlobalAveragePooling2D()", "x = layers.Flatten()"), "1024"),
-        ((*GAMMA, "Average", "Concatenate"), "numbers reach the last layer"),
+        ((*GAMMA, "layers.Average()", "layers.Maximum()"), "should add 1.5"),
+        ((*GAMMA, "layers.Average()", "layers.Subtract()"), "should add 1.5"),
+        ((*GAMMA, *ADD, LAST, "y  # last"), "7 convolutions and 3 BatchNormalizations"),
+        ((*GAMMA, *ADD, "layers.GlobalAveragePooling2D()", "layers.Flatten()"), "1024"),
+        ((*GAMMA, "layers.Average()", "layers.Concatenate()"), "numbers reach the last layer"),
         (("return keras.Model(inputs, layers.Dense(8)(x))", "return x"), "return a keras.Model"),
     ],
 )
@@ -182,7 +182,7 @@ def test_a_wider_block_is_right_in_any_form(block):
         (chain((64, 1), (64, 5)), "too many. The 5 x 5 convolution from 64 to 64"),
         (chain((48, 1), (48, 3), (48, 3), shortcut=False), "shortcut is missing"),
         (chain((48, 1), (48, 3), (48, 3), norm=False), "4 convolutions and 1 BatchN"),
-        (chain((48, 1), (48, 3), (48, 3), end=1), "span"),
+        (chain((48, 1), (48, 3), (48, 3), end=1), "repeats it 256 times"),
         (lambda x: conv_bn(x, 64, 3), "shape (11, 11, 64)"),
         (
             lambda x: layers.Add()(

@@ -120,7 +120,7 @@ def dead_branches(model):
     alive = sum(gradient is not None and np.any(np.abs(gradient) > 0) for gradient in found)
     if alive < PAIRS:
         return (
-            f"One fault is left: of {len(learned)} kernels and gammas in the branches, "
+            f"A fault is left: of {len(learned)} kernels and gammas in the branches, "
             f"{len(learned) - alive} get a gradient of exactly 0, and will never learn. Something "
             "closes every branch for good."
         )
@@ -130,26 +130,31 @@ def dead_branches(model):
 def wrong_shortcut(model):
     """A sentence unless blocks whose branches give 0 pass on what they get, else None.
 
-    Then the last betas are set: n blocks should add n times beta.
+    The first convolution is made to give 1 everywhere. Then the last betas are set: n blocks should
+    add n times beta.
     """
     stem, *convs = parts(model, layers.Conv2D)
-    norms = parts(model, layers.BatchNormalization)
+    stem.set_weights([np.full_like(w, 0 if w.ndim == 4 else 1) for w in stem.get_weights()])
     for layer in convs:
         layer.set_weights([0 * weights for weights in layer.get_weights()])
-    silent = share_that_arrives(model, stem)
-    if silent < 0.01:
+    norms = parts(model, layers.BatchNormalization)
+    for norm in norms:
+        norm.moving_mean.assign(0 * norm.moving_mean)
+        norm.beta.assign(0 * norm.beta)
+    arrives = what_arrives(model)
+    if arrives < 0.01:
         return (
             "The shortcut is missing: with all branches at 0, nothing of the first layer's output "
             "arrives at the end."
         )
-    if not 0.99 < silent < 1.01:
+    if not 0.99 < arrives < 1.01:
         return (
-            f"One fault is left: with all branches at 0, {silent:.3f} of the first layer's output "
+            f"A fault is left: with all branches at 0, {arrives:.3f} of the first layer's output "
             f"arrives after {PAIRS} blocks, and 1 should. What happens to x in each block?"
         )
     for norm in norms[1::2]:
         norm.beta.assign(np.full(norm.beta.shape, BETA))
-    added = reaching(model).mean() - stem_output(model, stem).mean()
+    added = what_arrives(model) - 1
     if not np.isclose(added, BETA * PAIRS, rtol=0.02):
         return (
             f"With branches that give {BETA} everywhere, {PAIRS} blocks should add "
@@ -158,24 +163,10 @@ def wrong_shortcut(model):
     return None
 
 
-def grey():
-    return np.full((1, *SHAPE), 200, "float32")
-
-
-def reaching(model):
-    """What reaches the last layer for a grey image, (1, 16): BatchNorm as in inference."""
-    dense = parts(model, layers.Dense)[-1]
-    return np.asarray(keras.Model(model.input, dense.input)(grey(), training=False))
-
-
-def stem_output(model, stem):
-    """The mean of the first convolution's output for a grey image: (1, 16)."""
-    output = keras.Model(model.input, stem.output)(grey(), training=False)
-    return np.maximum(np.mean(output, axis=(1, 2)), 0)
-
-
-def share_that_arrives(model, stem):
-    return float(reaching(model).sum() / stem_output(model, stem).sum())
+def what_arrives(model):
+    """The mean of what reaches the last layer; BatchNorm as in inference."""
+    before = keras.Model(model.input, parts(model, layers.Dense)[-1].input)
+    return float(np.mean(before(np.zeros((1, *SHAPE), "float32"), training=False)))
 
 
 # ---------------------------------------------------------------- a bottleneck with a wider span
@@ -207,7 +198,14 @@ def wider_block(block, parameters=BUDGET):
 
 
 def wrong_sum(model):
-    """A sentence unless the block gives relu(x), or x, once all its weights are 0."""
+    """A sentence unless the block gives relu(x), or x, once all its gammas are 0."""
+    for step in model.operations:  # layers, and sums such as x + y
+        if type(step).__name__ == "Add" and len({tensor.shape for tensor in step.input}) > 1:
+            few = min(tensor.shape[-1] for tensor in step.input)
+            return (
+                f"The branch has {few} channel, and the addition repeats it {CHANNELS} times "
+                f"without an error. The last convolution should make {CHANNELS}."
+            )
     kept = model.get_weights()
     for layer in parts(model, layers.BatchNormalization):
         layer.gamma.assign(0 * layer.gamma)
