@@ -249,6 +249,7 @@ def main(args):
                 kind = fastest if kind == "fastest" else kind
                 workers[name] = start_worker(name, python, *size, kind, folder)
             columns[size] = rates(workers, args.rounds)
+            print(title, size, {name: round(rate, 1) for name, rate in columns[size].items()})
         table(title, rows, columns, cost, peaks)
 
 
