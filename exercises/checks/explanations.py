@@ -41,9 +41,9 @@ EXPLANATIONS = {
             r"test|compar|check|known|stored?|example|reference": "Say how you would notice it.",
         },
         "Loading compares the shapes of weights, and a stride changes none of them. But the stride "
-        "decides at which positions a kernel is used, so the same weights compute another function "
-        "and the predictions get worse without an error. Store one input with its output beside "
-        "the weights, and compare after loading.",
+        "decides at which positions a kernel is used, so the same weights compute a different "
+        "function, and the predictions get worse without an error. Store one input with its output "
+        "beside the weights, and compare after loading.",
     ),
     "why_evaluation_fails": Explanation(
         "Why a network that has learned its batch fails on it at evaluation, after ten steps.",
