@@ -58,9 +58,9 @@ EXPLANATIONS = {
         },
         "In training mode BatchNorm normalises with the mean and variance of the batch, at "
         "evaluation with moving averages. These start at 0 and 1, and with momentum 0.99 each step "
-        "moves them by a hundredth of the way, so after ten steps they are still far from the "
-        "batch's values. The weights have learned to work with the batch's values, so they fail "
-        "with the averages, on the same pictures.",
+        "takes them only a hundredth of the way to the batch's values, so after ten steps they are "
+        "still far from them. The weights have learned to work with the batch's values, so they "
+        "fail with the averages, on the same pictures.",
     ),
 }
 
