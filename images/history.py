@@ -34,7 +34,7 @@ PLACES = {  # where a label stands beside its point: shift in points, alignment
 
 
 def draw_history():
-    """Depth against time on a logarithmic axis; open circles: small pictures only."""
+    """Depth against time on a logarithmic axis; open squares: small pictures only."""
     figure, axes = plt.subplots(figsize=(9.4, 4.2), layout="constrained")
     for name, year, depth, data, _ in DEPTHS:
         large = data == "ImageNet"

@@ -1,7 +1,7 @@
 """The path of additions through a ResNet and through a transformer, drawn side by side."""
 
 from images.diagrams import draw_addition
-from images.plots import BLUE, GREEN, ORANGE
+from images.plots import BLUE, ORANGE, PURPLE
 from images.shapes import BLACK, DARK_GREY, draw_arrow, draw_box, new_axes, text_style
 
 V1, V2 = "Conv BN ReLU\nConv BN ReLU\nConv BN", "BN ReLU Conv\nBN ReLU Conv\nBN ReLU Conv"
@@ -32,7 +32,7 @@ def draw_residual_stream():
 def draw_path(axes, y, branches, on_path):
     """One row: the path from left to right at height y, each branch below it."""
     axes.text(0.45, y, "x", **text_style(14, weight="bold"))
-    draw_arrow(axes, [(0.65, y), (9.9, y)], ORANGE, width=4)
+    draw_arrow(axes, [(0.65, y), (9.9, y)], PURPLE, width=4)
     for start, text in zip((1.2, 5.5), branches, strict=True):
         end = start + 2.9
         middle, below = (start + end) / 2, y - 0.8
@@ -43,6 +43,6 @@ def draw_path(axes, y, branches, on_path):
         draw_arrow(axes, [(middle + 0.8, below), (end, below), (end, y - 0.15)])
         draw_addition(axes, end, y, radius=0.15)
         if on_path:
-            draw_box(axes, end + 0.7, y, 0.7, 0.4, GREEN)
+            draw_box(axes, end + 0.7, y, 0.7, 0.4, ORANGE)
             axes.text(end + 0.7, y, on_path, **text_style(11, weight="bold"), zorder=4)
     axes.text(9.95, y - 0.35, "output", **text_style(11, DARK_GREY, ha="right"))

@@ -22,6 +22,8 @@ SECOND = "conv4_block5: the middle convolution is 1x1 instead of 3x3"
         (SECOND, FIRST),
         f"{FIRST}. {SECOND}",
         ["In conv3_block3 y is added to itself.", "conv4_block5_2_conv has kernel size (1, 1)."],
+        ["conv3_block3: Add has the same tensor on both inputs", "conv4_block5: kernel_size=1"],
+        ["conv3_block3 never adds its input", "conv4_block5: the middle one is pointwise"],
     ],
 )
 def test_the_two_faults_are_right_in_any_order_and_words(answer):
@@ -38,6 +40,8 @@ def test_the_two_faults_are_right_in_any_order_and_words(answer):
         ([FIRST, "conv2_block2: wrong shortcut"], "conv2_block2 is as it should be"),
         ([FIRST, "conv4_block5 has a fault"], "compare its layers one by one"),
         (["conv3_block3 is wrong", SECOND], "look at the inputs of its Add"),
+        (["conv3_block3: an identity block without ReLU", SECOND], "look at the inputs of its Add"),
+        ([FIRST, "conv4_block5: a kernel with too many filters"], "compare its layers one by one"),
         (["a kernel", "a shortcut"], "Name the block"),
         (7, "list of two texts"),
     ],

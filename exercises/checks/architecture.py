@@ -14,11 +14,12 @@ from helpers.resnet import stage, stem
 
 FAULTS = {  # block: what a right description mentions, what to say if it does not
     "conv3_block3": (
-        r"short\s?cut|skip|itself|twice|doubl|identity|input|add|\bx\b|y, y",
+        r"short\s?cut|skip|itself|twice|doubl|residual|\bx\b|y, y|add\w* .*(branch|input|same)|"
+        r"input.*(lost|miss|never|not|same)|same (input|tensor)",
         "You found conv3_block3. Now say what is wrong in it: look at the inputs of its Add layer.",
     ),
     "conv4_block5": (
-        r"kernel|1\s?[x×]\s?1|3\s?[x×]\s?3|\(1, 1\)|\(3, 3\)|filter size",
+        r"[13]\s?[x×]\s?[13]|\([13], ?[13]\)|pointwise|(kernel|filter).{0,8}(size|\b1\b|\bone\b)",
         "You found conv4_block5. Now say what is wrong in it: compare its layers one by one, and "
         "look at kernel sizes.",
     ),

@@ -350,7 +350,7 @@ FAULTS = {
 }
 
 
-@check("both faults are gone: your block computes what the convolutional block computes.")
+@check("both faults are gone, and your block computes what the convolutional block computes.")
 def repaired_block(block):
     """The learner's repaired block of notebook 02: faults that are left get their symptom only."""
     example = "block(x, filters, kernel_size=3, strides=2)"

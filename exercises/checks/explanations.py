@@ -41,9 +41,9 @@ EXPLANATIONS = {
             r"test|compar|check|known|stored?|example|reference": "Say how you would notice it.",
         },
         "Loading compares the shapes of weights, and a stride changes none of them. But the stride "
-        "decides at which positions a kernel is used, so the same weights compute another function "
-        "and the predictions get worse without an error. Store one input with its output beside "
-        "the weights, and compare after loading.",
+        "decides at which positions a kernel is used, so the same weights compute a different "
+        "function, and the predictions get worse without an error. Store one input with its output "
+        "beside the weights, and compare after loading.",
     ),
     "why_evaluation_fails": Explanation(
         "Why a network that has learned its batch fails on it at evaluation, after ten steps.",
@@ -58,9 +58,9 @@ EXPLANATIONS = {
         },
         "In training mode BatchNorm normalises with the mean and variance of the batch, at "
         "evaluation with moving averages. These start at 0 and 1, and with momentum 0.99 each step "
-        "moves them by a hundredth of the way, so after ten steps they are still far from the "
-        "batch's values. The weights have learned to work with the batch's values, so they fail "
-        "with the averages, on the same pictures.",
+        "takes them only a hundredth of the way to the batch's values, so after ten steps they are "
+        "still far from them. The weights have learned to work with the batch's values, so they "
+        "fail with the averages, on the same pictures.",
     ),
 }
 

@@ -47,7 +47,7 @@ NETWORK_MISTAKES = {
     "bn1 relu -> bn1": "conv1: the ReLU after its BatchNormalization is missing.",
     "bn1 relu -> relu bn1": "conv1: BatchNormalization and ReLU are swapped.",
     "bn1 -> ": "conv1: its BatchNormalization is missing.",
-    "mean -> max": "The end takes the maximum over the map; it should take the average.",
+    "mean -> max": "The last pooling takes the maximum over the map; it should take the average.",
     "dense softmax -> dense": "The last layer has no softmax: its outputs are not probabilities.",
     "dense softmax -> dense sigmoid": "The last layer has sigmoid instead of softmax: the "
     "probabilities of the classes do not sum to 1.",
@@ -222,7 +222,7 @@ def resnet50(answer):
             return f"classes is ignored: asked for {classes}, got {gives[-1]}."
         return (
             f"The output has shape {tuple(gives)} instead of (None, {classes}) for "
-            f"classes={classes}: average the maps, then one number a class."
+            f"classes={classes}: average the maps, then give one number per class."
         )
     kept = [v.numpy() for v in model.variables]
     try:

@@ -11,12 +11,12 @@ from exercises.checks.verdict import call, check, require_function
 from helpers.measure import macs
 
 
-@check("strides * strides positions share one that is read, by branch and shortcut alike.")
+@check("of strides * strides positions one is read, the same one by branch and shortcut.")
 def unread_positions(answer, strides=2):
     """The share of input positions that a convolutional block never reads."""
     expected = 1 - 1 / strides**2
     common_mistakes = {
-        "That is the share of positions that are read; the others are asked for.": 1 / strides**2,
+        "That is the share of positions that are read; give that of the others.": 1 / strides**2,
         "That is one axis only; strides skip rows and columns.": 1 - 1 / strides,
         "Branch and shortcut do not complement each other: both start with a strided 1x1 "
         "convolution, and both read the same positions.": 0,
@@ -39,8 +39,8 @@ def width_of_even_split(answer, channels=256, out=512):
         return math.floor((math.sqrt(linear**2 + 4 * area * projection) - linear) / (2 * area))
 
     common_mistakes = {
-        "That is the first width at which the projection takes less than half; the last one "
-        "before it is asked for.": largest() + 1,
+        "That is the first width at which the projection takes less than half; the "
+        "question asks for the last one before it.": largest() + 1,
         "The middle kernel was counted as 1x1: it is 3x3.": largest(area=1),
         "The middle kernel counts with its area, 3 * 3, not with its side.": largest(area=3),
         "The first convolution is missing: it reads all input channels.": largest(first=0),
@@ -48,7 +48,7 @@ def width_of_even_split(answer, channels=256, out=512):
         "Half of the block's multiply-adds means: as many as the three other convolutions "
         "together, not twice as many.": largest(projection=channels * out / 2),
     }
-    hint = "Call projection_share for other widths, and close in on 0.5."
+    hint = "Try other widths in projection_share, and close in on 0.5."
     return compare(answer, largest(), common_mistakes, hint)
 
 
