@@ -174,7 +174,6 @@ def train(args, recipe):
         "settings": settings,
         "precision": recipe.precision,
         "minutes": minutes,
-        "machine": models.machine(),
     }
     finish(model, card, images, parts[2], out, history)
 

@@ -164,7 +164,7 @@ def cut_weights(model):
 BAD_FOR_PREDICT = {
     "missing file": (lambda p, m: None, [], "no such file"),
     "empty file": (lambda p, m: p.write_bytes(b""), [], "not a picture"),
-    "empty folder": (lambda p, m: p.mkdir(), [], "holds no file"),
+    "empty folder": (lambda p, m: p.mkdir(), [], "the folder is empty"),
     "text named .jpg": (lambda p, m: p.write_text("hello"), [], "not a picture"),
     "truncated JPEG": (lambda p, m: jpeg(p, 2000), [], "damaged"),
     "no such model": (lambda p, m: jpeg(p), ["--model", "nowhere"], "No trained model"),
@@ -218,7 +218,7 @@ BAD_FOR_TRAIN = {
     "unknown flag": (None, ["--gpu"], "unrecognized arguments"),
     "unknown data": (None, ["--data", "imagenet"], "no such folder"),
     "one class": (one_class, [], "two or more are needed"),
-    "a class of no pictures": (only_text, [], "no picture that can be read"),
+    "a class of no pictures": (only_text, [], "no readable picture"),
     "too few pictures": (None, ["--per-class", "6"], "Class 'blue' has 6 pictures, too few"),
     "all for validation": (None, ["--per-class", "3", "--val-per-class", "3"], "too few"),
 }

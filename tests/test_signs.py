@@ -129,7 +129,7 @@ def test_other_content_is_refused(server, tmp_path, change):
     if change == "one photo more":
         other["0/IMG_9999.JPG"] = other[name]
     server.content = b"no zip" if change == "no zip" else zipped(other)
-    with pytest.raises(UserError, match="is not the sign-language digits' zip"):
+    with pytest.raises(UserError, match="is not the zip of sign-language digits"):
         download.sign_digits(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -158,7 +158,7 @@ def test_sessions_are_parted_by_breaks(folder):
 
 def test_a_photo_that_does_not_say_when(tmp_path):
     (tmp_path / "a.jpg").write_bytes(photo(1, 1))
-    with pytest.raises(UserError, match=r"a\.jpg: the photo does not say when"):
+    with pytest.raises(UserError, match=r"a\.jpg: the file does not say when"):
         signs.sessions([tmp_path / "a.jpg"])
 
 
@@ -386,7 +386,7 @@ def test_what_is_frozen_is_that_of_the_start_and_is_not_stored_again(command, tm
     assert sizes[1] < sizes[0]
     change_the_start(tmp_path / "start")
     line = refused(capsys, predict.main, [tmp_path / "x.jpg", "--model", tmp_path / "out"])
-    assert "goes with other weights than" in line
+    assert "was trained from other weights than" in line
     line = refused(capsys, train.main, [*command, "--freeze", "conv1"])
     assert "other settings (init_sha256" in line
 
