@@ -97,9 +97,7 @@ def read_card(folder):
             raise ValueError("impossible values")
         return card
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path} is damaged ({error!r}): train or fetch the model again."
-        ) from error
+        raise UserError(f"{path} is damaged ({error!r}): train or fetch it again.") from error
 
 
 def load_model(name):
