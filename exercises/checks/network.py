@@ -222,7 +222,7 @@ def resnet50(answer):
             return f"classes is ignored: asked for {classes}, got {gives[-1]}."
         return (
             f"The output has shape {tuple(gives)} instead of (None, {classes}) for "
-            f"classes={classes}: average the maps, then one number a class."
+            f"classes={classes}: average the maps, then use a Dense layer with that many outputs."
         )
     kept = [v.numpy() for v in model.variables]
     try:
