@@ -401,7 +401,7 @@ WRONG_NETWORKS = [
     (network(PLAN | {"conv6": ((9, 9, 9), 1, 1)}), "After conv5 comes another stage"),
     (network(first=version_15), "conv3: the stride sits in"),
     (network(other=projecting), "conv2: 2 projections too many"),
-    (network(other=no_last_relu), "Give your blocks to their own checks"),
+    (network(other=no_last_relu), "Check your blocks with their own"),
     (network(other=biasless), "layers have a bias"),
     (network(stem=lambda x: own_stem(x, pool=None)), "or the pooling before it"),
     (network(stem=lambda x: own_stem(x, "same")), 'conv1: padding="same"'),
@@ -413,7 +413,7 @@ WRONG_NETWORKS = [
     (network(end=None), "has no softmax"),
     (network(end="sigmoid"), "sigmoid instead of softmax"),
     (network(pool=layers.GlobalMaxPooling2D), "takes the maximum"),
-    (network(pool=layers.Flatten), "dense layers read 4096"),
+    (network(pool=layers.Flatten), "dense layers: 4096"),
     (
         lambda input_shape=(64, 64, 3), classes=101: network()((64, 64, 3), classes),
         "input_shape is",

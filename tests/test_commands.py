@@ -213,7 +213,7 @@ BAD_FOR_TRAIN = {
     "--label-smoothing 2": (None, ["--label-smoothing", "2"], "must be below 1"),
     "--cutmix 2": (None, ["--cutmix", "2"], "must be 1 or less"),
     "--min-crop-scale 2": (None, ["--min-crop-scale", "2"], "must be 1 or less"),
-    "--start-size 96": (None, ["--start-size", "96"], "must not be above --image-size"),
+    "--start-size 96": (None, ["--start-size", "96"], "must not exceed --image-size"),
     "--precision half": (None, ["--precision", "half"], "invalid choice"),
     "unknown flag": (None, ["--gpu"], "unrecognized arguments"),
     "unknown data": (None, ["--data", "imagenet"], "no such folder"),
@@ -300,7 +300,7 @@ def test_a_full_disk_loses_nothing(capsys, small, folder, tmp_path, monkeypatch,
     monkeypatch.setitem(resnet.ARCHITECTURES, "resnet50", small_network)
     train.main([str(argument) for argument in arguments])  # with room again, it goes on
     assert (tmp_path / "out" / models.CARD).exists()
-    assert ("Going on after epoch 1" in capsys.readouterr().out) == (when == 3)
+    assert ("Resuming after epoch 1" in capsys.readouterr().out) == (when == 3)
 
 
 def test_a_corrupt_checkpoint(capsys, small, folder, tmp_path):

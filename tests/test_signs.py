@@ -418,7 +418,7 @@ BAD = {
     "--freeze all": (["--freeze", "all"], "invalid choice"),
     "--freeze alone": (
         ["--freeze", "conv5", "--init-from", "random"],
-        "needs a network to start from",
+        "needs --init-from, a network to start from",
     ),
     "no such start": (["--init-from", "nowhere"], "No trained model in"),
     "too few": (["--per-class", "9"], "Class '0' has 8 pictures where 9 are needed"),
