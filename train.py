@@ -22,6 +22,8 @@ EPILOG = """examples:
                                        network trained on Caltech 101
   python train.py --data my_pictures   a folder with one sub-folder per class
 
+The defaults above are for caltech101; helpers/recipe.py has those of the other data sets.
+
 To resume a stopped run after its last finished epoch, start the same command again.
 
 All GPUs of a machine are used. For several machines see docs/several-machines.md."""
@@ -57,7 +59,7 @@ def parse_arguments(arguments=None):
     add = parser.add_argument
     add("--data", default="caltech101", help="caltech101, signs, sample or a folder (%(default)s)")
     add("--digits", type=int, choices=(6, 10), default=6, help="signs: 0-5 or 0-9 (%(default)s)")
-    add("--data-dir", help="where data is kept (default: $RESNET50_DATA, else data/ here)")
+    add("--data-dir", help="data folder (default: $RESNET50_DATA, else data/ here)")
     add("--out", help="folder for the result (default: models/my-DATA)")
     add("--overwrite", action="store_true", help="discard the run in --out and start over")
     add("--no-cache", action="store_true", help="read images on demand: less memory")

@@ -18,9 +18,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     `.weights.h5` files name their groups.
     """
 
-    def call(self, inputs, training=None, mask=None):
-        if mask is not None:
-            return super().call(inputs, training=training, mask=mask)
+    def call(self, inputs, training=None):
         settings = (self.gamma, self.beta, self.epsilon)
         if not (training and self.trainable):
             return normalize(inputs, *settings, self.moving_mean, self.moving_variance)[0]

@@ -34,8 +34,8 @@ class Recipe:
     label_smoothing: float = setting(0.1, "of the target probabilities", at_least=0.0, below=1)
     mixup: float = setting(0.2, "alpha of the Beta distribution, 0 for none", at_least=0.0)
     cutmix: float = setting(0.5, "fraction of images mixed by CutMix", at_least=0.0, at_most=1)
-    unmixed: float = setting(0.0, "last fraction of epochs, unmixed", at_least=0.0, at_most=1)
-    min_crop_scale: float = setting(0.45, "smallest crop, of each side", at_least=0.1, at_most=1)
+    unmixed: float = setting(0.0, "last share of epochs without mixing", at_least=0.0, at_most=1)
+    min_crop_scale: float = setting(0.45, "smallest crop side (0 to 1)", at_least=0.1, at_most=1)
     zero_init_residual: bool = setting(True, "start each block's last gamma at 1 instead of 0")
     batch_norm_momentum: float = setting(None, "default: by steps per epoch", at_least=0.0, below=1)
     precision: str = setting(

@@ -330,7 +330,7 @@ BAD = {
     ),
     "half a file": (
         submitted(ONE, {3: WORDS})[:5000],
-        "This file is not a complete notebook (JSON",
+        "This file is not a complete notebook (J",
     ),
     "a list": ('[{"cells": []}]', "This file is not a complete notebook (TypeError"),
     "deep": ("[" * 100_000, "This file is not a"),
