@@ -20,7 +20,7 @@ UNNEEDED = shutil.ignore_patterns("__pycache__", "my-*", "TEACHING.md")
 BADGE = re.compile(r"^\[!\[Open in Colab\].*\n\n?", re.MULTILINE)
 READ_ME = """# ResNet-50, built by you: exercises
 
-Set up once, with Python 3.11 to 3.13 (Windows: `.venv\\Scripts` in place of `.venv/bin`):
+Set up once, with Python 3.11.4 to 3.13 (Windows: `.venv\\Scripts` in place of `.venv/bin`):
 
     python3 -m venv .venv
     .venv/bin/pip install -r requirements.txt
