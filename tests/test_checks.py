@@ -503,7 +503,7 @@ def test_numbers_of_the_network_are_those_of_the_real_one():
         (checks.mean_per_class_accuracy, 63.3, "percent"),
         (checks.mean_per_class_accuracy, 1.9, "sum"),
         (checks.better_or_luck, "a", "six fewer"),
-        (checks.better_or_luck, "b", "Not told apart"),
+        (checks.better_or_luck, "b", "No clear difference"),
         (checks.channel_weight_constant, 1, "average over the places"),
         (checks.channel_weight_constant, 4, "reciprocal"),
         (checks.channel_weight_constant, 0.5, "two rows"),

@@ -168,7 +168,7 @@ BAD_FOR_PREDICT = {
     "text named .jpg": (lambda p, m: p.write_text("hello"), [], "not a picture"),
     "truncated JPEG": (lambda p, m: jpeg(p, 2000), [], "damaged"),
     "no such model": (lambda p, m: jpeg(p), ["--model", "nowhere"], "No trained model"),
-    "corrupt weights": (lambda p, m: cut_weights(m), [], "is damaged or not the one"),
+    "corrupt weights": (lambda p, m: cut_weights(m), [], "does not match the checksum"),
     "--top 0": (lambda p, m: jpeg(p), ["--top", "0"], "must be 1 or more"),
     "--top many": (lambda p, m: jpeg(p), ["--top", "many"], "invalid int value"),
     "unknown flag": (lambda p, m: jpeg(p), ["--colour"], "unrecognized arguments"),
@@ -365,7 +365,7 @@ def test_a_python_that_does_not_fit_is_told_so(version, monkeypatch):
 def test_missing_packages_lead_to_the_python_of_this_system(system, python, monkeypatch):
     monkeypatch.setattr(versions, "missing_packages", lambda: ["keras"])
     monkeypatch.setattr(versions, "os", SimpleNamespace(name=system))
-    with pytest.raises(UserError, match=re.escape(f"Then start {python} in place of python")):
+    with pytest.raises(UserError, match=re.escape(f"Then type {python} for python")):
         versions.check()
 
 

@@ -365,7 +365,7 @@ def test_trains_on_digits_0_to_5_split_by_session_and_predicts(command, tmp_path
     rows = json.loads(run_predict(capsys, photo, "--model", tmp_path / "out", "--json"))
     assert {guess["class"] for guess in rows[0]["predictions"]} < set("012345")
     train.main(command)
-    assert "this very training run, finished" in capsys.readouterr().out
+    assert "has this training run, finished" in capsys.readouterr().out
 
 
 def test_ten_digits_by_flag(command, capsys):
@@ -477,7 +477,7 @@ def test_the_comparison_goes_on_where_it_stopped_and_ships_a_network(comparison,
     comparison.compare(seeds=1, epochs=1, ways=comparison.WAYS)
     comparison.few_photos(1, per_class=(2, 4), steps=2)
     again = capsys.readouterr().out
-    assert again.count("this very training run, finished") == 2 and "epoch 1/1" not in again
+    assert again.count("has this training run, finished") == 2 and "epoch 1/1" not in again
     comparison.ship("frozen")
     model, _ = models.load_model(comparison.MODEL)
     assert model.output_shape == (None, 6)

@@ -176,7 +176,7 @@ def test_an_unfinished_training_with_other_settings_is_kept(flags, killed, tmp_p
     assert code == 2 and "learning_rate 0.001 -> 0.01" in output
     assert (out / training.CHECKPOINT).read_bytes() == before
     code, output = run_train(*flags, "--overwrite", "--out", out)
-    assert code == 0 and "Going on" not in output
+    assert code == 0 and "Resuming" not in output
 
 
 # --- the recipe
@@ -415,7 +415,7 @@ DAMAGE = {
     "no weights": (lambda f: (f / models.WEIGHTS).unlink(), "is missing"),
     "weights cut short": (
         lambda f: (f / models.WEIGHTS).write_bytes((f / models.WEIGHTS).read_bytes()[:500]),
-        "is damaged or not the one",
+        "does not match the checksum",
     ),
     "weights that do not fit": (
         lambda f: rewrite_card(f, class_names=["a", "b", "c"]),
