@@ -1,22 +1,27 @@
-# make run    set up, train on synthetic pictures, classify images/test.jpg (no internet needed after)
-# make test   set up, run every test and every notebook
-# make lab    set up, open the notebooks in JupyterLab
+# make run    train on synthetic pictures, then classify images/test.jpg
+# make lab    open the notebooks in JupyterLab
+# make test   run every test and every notebook
+# make check  run the linters and quick tests, in under a minute
+# make site   build the web book: build/site/index.html
 #
-# make check  what tells in under a minute that the tree is sound
-# make site   the notebooks as a web book: build/site/index.html
+# All of these first install the packages, once.
 #
-# make student           writes build/student: the notebooks without solutions, to hand out
-# make student FORMAT=nbgrader   writes build/nbgrader: the same as assignments for nbgrader
-# make mark FOLDER=...   checks the notebooks that were handed in (exercises/TEACHING.md)
+# make student                   write build/student: the notebooks without solutions, to hand out
+# make student FORMAT=nbgrader   write build/nbgrader: the same as assignments for nbgrader
+# make mark FOLDER=...           mark the submissions in a folder (exercises/TEACHING.md)
 #
-# make test RECORD=1          the same; if all pass, writes the README's row "tested with"
-# make test VERSIONS=newest   the same with the newest releases of all packages
-# make test VERSIONS=colab    the same with Colab's, the oldest that we support
-# make colab-check            runs the notebooks as Colab opens them, on Colab's versions
-# make nbgrader-check         marks a right and a wrong submission with nbgrader itself
-# make lab-check              runs the notebooks in JupyterLab, in a Chromium without a screen
-# make address                writes the address of the repository (origin's) wherever it stands
-# make clean                  removes .venv and build; the downloads in data/ stay
+# make test RECORD=1          run all tests; if they pass, update the README's table "tested with"
+# make test VERSIONS=newest   run all tests with the newest releases of all packages
+# make test VERSIONS=colab    run all tests with Colab's releases, the oldest supported
+# make colab-check            run the notebooks as Colab opens them, on Colab's versions
+# make nbgrader-check         mark a right and a wrong submission with nbgrader itself
+# make lab-check              run the notebooks in JupyterLab, in headless Chromium
+# make notebooks              run every notebook and store its outputs
+# make images                 draw the README's pictures
+# make bench                  measure the speed of training and prediction
+# make ablation, make signs   run the studies behind the model cards
+# make address                replace the repository's address everywhere by that of origin
+# make clean                  delete .venv and build; the downloads in data/ stay
 
 PYTHONS := python3.11 python3.12 python3.13 python3
 PYTHON ?= $(firstword $(foreach name,$(PYTHONS),$(shell command -v $(name) 2>/dev/null)) python3.11)
@@ -34,8 +39,8 @@ run: $(VENV)/ready
 	@echo "Next: 'make lab' opens the notebooks; '$(BIN)/python train.py' trains on Caltech 101;"
 	@echo "'$(BIN)/python predict.py PICTURE' names one of its 101 categories."
 
-# So many processes share the tests and notebooks: a whole file at a time, and those that take
-# long first (tests/conftest.py).
+# This many processes share the tests and notebooks, one file at a time, the longest first
+# (tests/conftest.py).
 JOBS := 2
 PARALLEL := -n $(JOBS) --dist loadscope --no-loadscope-reorder
 REPORT := build/tests.xml
@@ -83,8 +88,8 @@ $(SITE)/ready: docs/requirements.txt
 	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
 	@touch $@
 
-# Runs every notebook from top to bottom and stores what it printed. Without that variable the
-# kernel would store TensorFlow's log lines, which nbval does not see when it compares.
+# Runs every notebook from top to bottom and stores its outputs. Without the variable the kernel
+# would store TensorFlow's log lines, and nbval would not find them when it compares.
 notebooks: $(VENV)/ready
 	PYTEST_CURRENT_TEST=notebooks $(BIN)/python -m nbconvert --to notebook --execute --inplace \
 	  --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
@@ -95,13 +100,13 @@ images: $(VENV)/ready
 bench: $(VENV)/ready
 	$(BIN)/python experiments/speed.py
 
-# Digits in sign language, in several ways with five seeds: two hours on two cores. What is done
-# already is kept in build/signs.
+# Compares ways to train on the digits in sign language, with five seeds: two hours on two cores.
+# Finished runs are kept in build/signs.
 signs: $(VENV)/ready
 	$(BIN)/python experiments/transfer_study.py
 
-# What each part of Caltech 101's recipe is worth: half an hour. What is in
-# models/caltech101/ablation.csv is not done again.
+# Measures what each part of Caltech 101's recipe is worth: half an hour. Runs that are in
+# models/caltech101/ablation.csv are skipped.
 ablation: $(VENV)/ready
 	$(BIN)/python experiments/ablation.py
 
@@ -117,7 +122,7 @@ PACKAGES-newest = $(NAMES)
 PACKAGES-colab = -c tests/versions-colab.txt $(NAMES)
 $(if $(PACKAGES-$(VERSIONS)),,$(error VERSIONS is pinned, newest or colab))
 
-# Done once; again when requirements.txt changes, or when the Python behind it has gone.
+# Runs once, and again if requirements.txt changes or the Python behind .venv is gone.
 $(VENV)/ready: requirements.txt $(wildcard tests/versions-$(VERSIONS).txt) \
   $(if $(realpath $(BIN)/python),,again)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 4) <= sys.version_info < (3, 14))' 2>/dev/null \
@@ -125,11 +130,11 @@ $(VENV)/ready: requirements.txt $(wildcard tests/versions-$(VERSIONS).txt) \
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	  || { echo "Python's venv module is missing: on Debian, apt install python3-venv"; exit 2; }
 	@test ! -L $(VENV) \
-	  || { echo "$(VENV) is a link, and what it leads to would be emptied: rm $(VENV)"; exit 2; }
-	@echo "Installing the packages into $(VENV): once, some minutes, 3 GB of disk"
+	  || { echo "$(VENV) is a link, and its target would be emptied: rm $(VENV)"; exit 2; }
+	@echo "Installing the packages into $(VENV): once, a few minutes, 3 GB of disk"
 	@$(PYTHON) -m venv --clear $(VENV) && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PACKAGES-$(VERSIONS)) \
-	  || { echo "Not installed; the reason stands above. No network? Behind a proxy, first type:" \
+	  || { echo "Not installed; see the reason above. No network? Behind a proxy, first type:" \
 	  "export HTTPS_PROXY=http://its-name:its-port. Disk full? 3 GB are needed. Then make again."; \
 	  exit 2; }
 	@touch $@

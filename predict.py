@@ -1,4 +1,4 @@
-"""Says what is on a picture. `python predict.py --help` tells more."""
+"""Classifies pictures. See `python predict.py --help`."""
 
 import argparse
 import json
@@ -6,10 +6,10 @@ import sys
 from contextlib import contextmanager
 
 DEFAULT_MODEL = "caltech101"  # comes with the project, in models/
-# TensorFlow imports Keras, and Keras imports those of these that it finds, for functions that
-# nothing here calls: a third of the time that `import tensorflow` takes.
+# Keras imports these if they are installed, for functions that are not used here: a third of the
+# time that `import tensorflow` takes.
 UNUSED = ("matplotlib", "pandas", "scipy", "sklearn")
-MANY = 256  # pictures: from here on it pays to rewrite the network first, which takes two seconds
+MANY = 256  # pictures from which rewriting the network, about two seconds, pays off
 
 
 def parse_arguments(arguments=None):
@@ -49,9 +49,9 @@ def main(arguments=None):
 
 @contextmanager
 def hidden(packages):
-    """Inside, `import` finds none of these packages, except those that are imported already."""
+    """Hides these packages from `import`, except those already imported."""
     absent = [name for name in packages if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(absent))  # None stands for "not found"
+    sys.modules.update(dict.fromkeys(absent))  # None means "not found"
     try:
         yield
     finally:
@@ -69,7 +69,7 @@ def predict(args):
         dtype = precision.choose_precision().removeprefix("mixed_")
         model = inference.fold_batch_norm(model, dtype)
     results, unreadable = [], 0
-    for start in range(0, len(files), 256):  # so that memory does not grow with the folder
+    for start in range(0, len(files), 256):  # bounds the memory
         some = files[start : start + 256]
         pixels, errors = data.read_images(some, card["test_size"])
         probabilities = models.predict_probabilities(model, pixels)

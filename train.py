@@ -1,4 +1,4 @@
-"""Trains a ResNet-50 and writes it to a folder of models/. `python train.py --help` tells more."""
+"""Trains a ResNet-50 and writes it to a folder in models/. See `python train.py --help`."""
 
 import argparse
 import io
@@ -16,14 +16,15 @@ RENAMED = {  # flags of earlier versions
     "--restart": "--overwrite",
 }
 EPILOG = """examples:
-  python train.py                      Caltech 101, downloaded at the first start
-  python train.py --data sample        synthetic pictures: no internet, minutes
-  python train.py --data signs         digits in sign language, from the network that
-                                       was trained on Caltech 101
+  python train.py                      Caltech 101, downloaded the first time
+  python train.py --data sample        synthetic pictures: no download, minutes
+  python train.py --data signs         digits in sign language, starting from the
+                                       network trained on Caltech 101
   python train.py --data my_pictures   a folder with one sub-folder per class
 
-A run that was stopped, however it was, goes on when the same command is started again, from
-the last epoch that it finished.
+The defaults above are for caltech101; helpers/recipe.py has those of the other data sets.
+
+To resume a stopped run after its last finished epoch, start the same command again.
 
 All GPUs of a machine are used. For several machines see docs/several-machines.md."""
 
@@ -42,7 +43,7 @@ def main(arguments=None):
         print(f"train.py: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\nStopped. The same command goes on after the last finished epoch.")
+        print("\nStopped. The same command resumes after the last finished epoch.")
         sys.exit(130)
 
 
@@ -58,10 +59,10 @@ def parse_arguments(arguments=None):
     add = parser.add_argument
     add("--data", default="caltech101", help="caltech101, signs, sample or a folder (%(default)s)")
     add("--digits", type=int, choices=(6, 10), default=6, help="signs: 0-5 or 0-9 (%(default)s)")
-    add("--data-dir", help="where data is kept (default: $RESNET50_DATA, else data/ here)")
+    add("--data-dir", help="data folder (default: $RESNET50_DATA, else data/ here)")
     add("--out", help="folder for the result (default: models/my-DATA)")
-    add("--overwrite", action="store_true", help="discard what --out holds and begin anew")
-    add("--no-cache", action="store_true", help="read images from disk when needed: less memory")
+    add("--overwrite", action="store_true", help="discard the run in --out and start over")
+    add("--no-cache", action="store_true", help="read images on demand: less memory")
     for name, setting in SETTINGS.items():
         add_setting(parser, name, **setting)
     for old, new in RENAMED.items():
@@ -72,14 +73,14 @@ def parse_arguments(arguments=None):
         chosen["init_from"] = None
     recipe = replace(RECIPES.get(args.data, RECIPES["folder"]), **chosen)
     if recipe.freeze and not recipe.init_from:
-        parser.error("argument --freeze: needs a network to start from, --init-from")
+        parser.error("argument --freeze: needs --init-from, a network to start from")
     if recipe.start_size and recipe.start_size > recipe.image_size:
-        parser.error("argument --start-size: must not be above --image-size")
+        parser.error("argument --start-size: must not exceed --image-size")
     return args, recipe
 
 
 def add_setting(parser, name, help, choices=None, **limits):
-    """Adds the flag of one field of Recipe; it is None where it is not given."""
+    """Adds the flag of one field of Recipe; without the flag its value is None."""
     default = getattr(RECIPES["caltech101"], name)
     flag = "--" + name.replace("_", "-")
     if isinstance(default, bool):
@@ -92,7 +93,7 @@ def add_setting(parser, name, help, choices=None, **limits):
 
 
 def number_within(at_least, at_most=float("inf"), below=float("inf")):
-    """An argparse type: a number of at_least's type within these limits."""
+    """An argparse type: a number of at_least's type within limits."""
 
     def number(text):
         try:
@@ -125,7 +126,7 @@ class Renamed(argparse.Action):
 
 
 def train(args, recipe):
-    """Trains by the recipe and scores the result, or goes on where an earlier start stopped."""
+    """Trains by the recipe, or resumes an earlier run, and scores the result."""
     from helpers import distributed, models, splits, training
 
     distributed.strategy()  # with several machines: waits for them, before any computation
@@ -139,14 +140,14 @@ def train(args, recipe):
     settings["init_sha256"] = init_card.get("weights_sha256")
     if args.overwrite and chief:
         training.discard(out)
-    distributed.check_same(settings)  # waits for the chief, which may have to discard
+    distributed.check_same(settings)  # waits until the chief has discarded
     card, history = training.previous_run(out, settings)
     distributed.check_same({"epochs done": len(history), "finished": bool(card)})
     if card:
-        print(f"{out} holds this very training run, finished (--overwrite trains anew).")
+        print(f"{out} has this training run, finished (--overwrite trains it again).")
         return report(card["test"], out)
     if history:
-        print(f"Going on after epoch {len(history)} of {recipe.epochs}")
+        print(f"Resuming after epoch {len(history)} of {recipe.epochs}")
     if chief:
         splits.write_split(out / "split.csv", folder, images, parts)
 
@@ -174,13 +175,12 @@ def train(args, recipe):
         "settings": settings,
         "precision": recipe.precision,
         "minutes": minutes,
-        "machine": models.machine(),
     }
     finish(model, card, images, parts[2], out, history)
 
 
 def output_folder(args):
-    """The folder for the result, made if it is not there. Raises UserError."""
+    """Makes and returns the folder for the result. Raises UserError."""
     from helpers import UserError, models
 
     out = Path(args.out or models.MODELS / f"my-{Path(args.data).name}")
@@ -198,7 +198,7 @@ def read_data(args, recipe):
     folder = download.dataset_folder(args.data, args.data_dir)
     print(f"Reading the images of {folder}", flush=True)
     digits = [str(digit) for digit in range(args.digits)] if args.data == "signs" else None
-    keep = not args.no_cache or bool(digits)  # the photos of signs are few
+    keep = not args.no_cache or bool(digits)  # there are few photographs of signs
     images = data.load_images(folder, batches.load_size(recipe.image_size), keep, digits)
     if images.skipped:
         print(f"Skipped {len(images.skipped)} files: {' '.join(images.skipped[:3])}")
@@ -216,7 +216,7 @@ def read_data(args, recipe):
 
 
 def with_precision(recipe, history):
-    """The recipe with a precision in place of "auto": that of the started run, or the faster."""
+    """The recipe with "auto" replaced by the started run's precision, or the fastest one."""
     from helpers import distributed, training
 
     if recipe.precision == "auto":
@@ -227,7 +227,7 @@ def with_precision(recipe, history):
 
 
 def fit(model, images, parts, args, recipe, checkpoint):
-    """Trains on the images of the split's first part; returns the history."""
+    """Trains on the split's training images; returns the history."""
     import numpy as np
 
     from helpers import batches, data, signs, training
@@ -248,7 +248,7 @@ def fit(model, images, parts, args, recipe, checkpoint):
 
 
 def finish(model, card, images, test, out, history):
-    """Saves the rounded weights, scores them on images that nothing has looked at, writes all."""
+    """Saves the weights in float16, scores them on the test images, writes card and curves."""
     import pandas as pd
 
     from helpers import evaluation, files, models, resnet, training

@@ -1,8 +1,9 @@
 """The exercises of the notebooks, for learners and teachers.
 
-checks       what each exercise's cell calls: right, or what is wrong
-classroom    for teachers: the commands, and marks for a folder of submissions
+checks       the checks that the exercises' cells call
+classroom    for teachers: the commands, and marking
 editions     the student edition, as a folder or as assignments for nbgrader
-submission   the process in which one submission's answers run
+faulty       a ResNet-50 with two faults, for notebook 03
+submission   the process that runs one submission's answers
 TEACHING.md  the teacher's sheet: goals, wrong answers to expect, questions to discuss
 """

@@ -1,4 +1,4 @@
-"""For teachers: the student edition of the notebooks, and marks for those handed in.
+"""For teachers: writes the student edition of the notebooks and marks submissions.
 
 python -m exercises.classroom student          writes build/student (editions.py)
 python -m exercises.classroom mark FOLDER      checks the submissions in FOLDER
@@ -35,13 +35,13 @@ from helpers import UserError, versions
 from helpers.files import ROOT
 
 COLUMNS = ("student", "notebook", "exercise", "verdict", "sentence", "file")
-START = 300  # seconds that a process may take to start, on a busy machine
+START = 300  # seconds for a process to start, on a busy machine
 UNTOUCHED = "The cell is as it was handed out."
 GUARDS = (  # the only place that says it; `mark --help` prints it
-    "What marking guards against: accidents. An answer that hangs, crashes, exits, fills "
-    "the memory or spoils other cells costs only itself, and one that replaces a check or a "
-    "function of a library, or prints a verdict of its own, earns nothing. It does not guard "
-    "against attacks: the code runs with your rights, so mark strangers' work in a container."
+    "Marking guards against accidents. An answer that hangs, crashes, exits, fills the memory "
+    "or breaks other cells affects only its own mark, and one that replaces a check or a library "
+    "function, or prints its own verdict, earns nothing. Marking does not guard against attacks: "
+    "the code runs with your permissions, so mark strangers' work in a container."
 )
 
 
@@ -61,9 +61,9 @@ def exercises(path):
 
 
 def read_exercise(cell, heading):
-    """What marking has to know of one exercise, from its cell as it was handed out.
+    """What marking needs to know about an exercise, from its cell as it was handed out.
 
-    What a check is told besides the answer comes from here, never from a submission.
+    A check's other arguments come from here, never from a submission.
     """
     space = {"checks": MagicMock()}
     exec(cell.source, space)
@@ -85,7 +85,7 @@ def read_exercise(cell, heading):
 
 def judge(name, rest, keywords, answer):
     """(status, sentence) of one call of a check."""
-    from exercises.checks import CHECKS  # it starts TensorFlow, for some seconds
+    from exercises.checks import CHECKS  # starts TensorFlow, which takes seconds
 
     return CHECKS[name].verdict(answer, *rest, **keywords)
 
@@ -114,14 +114,14 @@ def read_cells(path):
         raise UserError("This file is not a notebook.") from None
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        raise UserError(f"This file is not a whole notebook ({reason}).") from None
+        raise UserError(f"This file is not a complete notebook ({reason}).") from None
 
 
 def find_answer(cells, exercise, others):
-    """Where the exercise's answer is in a submission: the place of a code cell, or None.
+    """The position of the code cell with the exercise's answer, or None.
 
-    It lies behind the exercise's heading or has the id of the exercise's cell; of several cells
-    that call the check, the last one that was changed. others: the ids of the other exercises.
+    It follows the exercise's heading or has the id of the exercise's cell. Of several cells that
+    call the check, the last changed one counts. others: the ids of the other exercises.
     """
     heading = re.compile(r"^### Exercise (\d+)\.")
     number, found = None, []
@@ -156,7 +156,7 @@ def mark_submission(cells, asked, given, seconds):
             found[exercise["number"]] = "not done", UNTOUCHED
         else:
             todo.append(exercise | {"cell": place})
-    while todo:  # a process that an answer has stopped is followed by one for the rest
+    while todo:  # if an answer stops its process, a new one runs the rest
         verdicts = list(run_answers(todo, given, own, seconds))
         for exercise, verdict in zip(todo, verdicts, strict=False):
             found[exercise["number"]] = verdict
@@ -165,7 +165,7 @@ def mark_submission(cells, asked, given, seconds):
 
 
 def stop(process):
-    """Ends a process, with those that it has started where the system can tell."""
+    """Kills a process and, if the system can, the processes that it has started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
@@ -221,7 +221,7 @@ def started_process():
 
 
 def next_line(process, signed, seconds):
-    """What the process says next, as a dictionary; empty if it has ended."""
+    """The next message of the process, a dict; empty if it has ended."""
     late = threading.Event()
 
     def give_up():
@@ -242,7 +242,7 @@ def next_line(process, signed, seconds):
 
 
 def verdict_of(line, exercise, process, seconds):
-    """(status, sentence) from what the process said about an answer."""
+    """(status, sentence) from the process's message about an answer."""
     if "stopped" in line:
         return "wrong", line["stopped"]
     if "verdicts" in line:
@@ -254,21 +254,21 @@ def verdict_of(line, exercise, process, seconds):
     if "late" in line:
         return "wrong", f"The answer was stopped: it took more than {seconds:g} seconds."
     if "nonsense" in line:
-        return "wrong", "The answer wrote where only the marking may write."
+        return "wrong", "The answer wrote to the channel reserved for marking."
     code = process.wait()
     how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
     return "wrong", f"The answer ended its process ({how}) before it could be checked."
 
 
 def dots(value):
-    """The value with the stub's dots in place of "..."."""
+    """The value with "..." replaced by the stub's dots."""
     if isinstance(value, list):
         return [dots(item) for item in value]
     return ... if value == "..." else value
 
 
 def submissions(folder, stems):
-    """[(student, notebook, path)] of the files in a folder, and those whose name tells nothing."""
+    """[(student, notebook, path)] of the files in a folder, and notebooks of unknown names."""
     found, left_out = [], []
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).parts
@@ -283,9 +283,9 @@ def submissions(folder, stems):
 
 
 def student_name(inside, stem):
-    """The student whose file this is: the folder it lies in, else what its name has besides stem.
+    """The student's name: the sub-folder of the file, else its name without `stem`.
 
-    inside: the parts of its path, from the folder of submissions on.
+    inside: the parts of its path below the folder of submissions.
     """
     if len(inside) > 1:  # Moodle: "Ada Lovelace_1234_assignsubmission_file"
         return re.sub(r"_\d+_assignsubmission_.*", "", inside[0])
@@ -296,23 +296,25 @@ def student_name(inside, stem):
 
 
 def clean(text):
-    """Text as one line that neither a terminal nor a spreadsheet takes for a command."""
+    """Text as one line that neither a terminal nor a spreadsheet interprets as a command."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
 
 
 def mark(folder, seconds=60, jobs=None):
-    """The table of a folder of submissions: a list of rows, one an exercise. Raises UserError."""
+    """The table for a folder of submissions: a list of rows, one per exercise. Raises UserError."""
     if not folder.is_dir():
-        raise UserError(f"There is no folder {folder}: give the one with the submissions.")
+        raise UserError(f"There is no folder {folder}: name the folder with the submissions.")
     series = {path.stem.lower(): exercises(path) for path in editions.NOTEBOOKS}
     found, left_out = submissions(folder, series)
     console = Console(stderr=True)
     for path in left_out:
-        console.print(clean(f"Left out, named like no notebook: {path}"), markup=False)
+        console.print(clean(f"Skipped, since its name fits no notebook: {path}"), markup=False)
     if not found:
-        names = f"a file is named like its notebook, such as {next(iter(series))}_ada.ipynb"
-        raise UserError(f"{folder} holds no submissions: {names}.")
+        name = f"{next(iter(series))}_ada.ipynb"
+        raise UserError(
+            f"{folder} has no submissions: name a file like its notebook, as in {name}."
+        )
 
     def rows_of(one):
         student, notebook, path = one
@@ -344,7 +346,7 @@ def row(*values):
 
 
 def show(table):
-    """The table on the screen: exercises of which the same is to be said share a line."""
+    """Prints the table; exercises with the same verdict and sentence share a line."""
     colours = {"right": "green", "wrong": "red", "not done": "yellow"}
     lines = {}
     for row in table:
@@ -384,24 +386,23 @@ def parse_arguments(arguments=None):
     )
     marking = commands.add_parser(
         "mark",
-        help="check a folder of notebooks that were handed in",
-        description="Checks the notebooks in FOLDER and writes one table. A file belongs to the "
-        "notebook whose name its own name contains, such as 01_identity_block_ada.ipynb. The "
-        "student is the sub-folder that it lies in, or else the rest of its name. Each answer is "
-        "run after the notebook's own definitions that it uses, in a process of the submission's "
-        "own, and judged by this project's checks.",
+        help="mark a folder of submitted notebooks",
+        description="Marks the notebooks in FOLDER and writes one table. A file's name must "
+        "contain that of its notebook, as in 01_identity_block_ada.ipynb. The student's name is "
+        "that of the sub-folder, or else the rest of the file's name. Each submission has its own "
+        "process, which runs each answer after the definitions it uses; then the checks judge it.",
         epilog=GUARDS,
     )
     marking.error = parser.error
     marking.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
     marking.add_argument(
-        "--csv", type=Path, default=Path("build/marks.csv"), help="the table's file (%(default)s)"
+        "--csv", type=Path, default=Path("build/marks.csv"), help="file for the table (%(default)s)"
     )
-    marking.add_argument("--seconds", type=float, default=60, help="for one answer (%(default)s)")
-    marking.add_argument("--jobs", type=int, help="submissions at a time (half of the processors)")
+    marking.add_argument("--seconds", type=float, default=60, help="per answer (%(default)s)")
+    marking.add_argument("--jobs", type=int, help="submissions at a time (half of the cores)")
     args = parser.parse_args(arguments)
     if args.command == "mark" and (args.folder is None or str(args.folder) == "."):
-        parser.error("give the folder with the submissions, as in: make mark FOLDER=handed-in")
+        parser.error("name the folder with the submissions, as in: make mark FOLDER=handed-in")
     return args
 
 

@@ -1,6 +1,6 @@
 """The notebooks without solutions: a folder to hand out, or assignments for nbgrader.
 
-`exercises.classroom` calls the two functions in WRITERS.
+`exercises.classroom` calls the functions in WRITERS.
 """
 
 import re
@@ -20,7 +20,7 @@ UNNEEDED = shutil.ignore_patterns("__pycache__", "my-*", "TEACHING.md")
 BADGE = re.compile(r"^\[!\[Open in Colab\].*\n\n?", re.MULTILINE)
 READ_ME = """# ResNet-50, built by you: exercises
 
-Set up once, with Python 3.11 to 3.13 (Windows: `.venv\\Scripts` in place of `.venv/bin`):
+Set up once, with Python 3.11.4 to 3.13 (Windows: `.venv\\Scripts` in place of `.venv/bin`):
 
     python3 -m venv .venv
     .venv/bin/pip install -r requirements.txt
@@ -32,8 +32,8 @@ Then open the notebooks, and start with 01:
 Write your answers in the exercises' own cells. Each ends with a check that says what is right or
 wrong. Save, and hand in the notebook.
 """
-# Students see their own stub, so nothing stands in place of a solution. Execute.timeout is in
-# seconds for a cell; nbgrader's own 30 are too few for a training run.
+# The stub is a cell's own text, so solutions are replaced by nothing. Execute.timeout is in seconds
+# per cell; nbgrader's default of 30 is too short for a training run.
 CONFIG = """c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "resnet50"
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "__pycache__", "*.pyc", "feedback", "my-*"]
@@ -76,9 +76,9 @@ def write_student_edition(folder=STUDENT):
 
 
 def write_nbgrader_edition(folder=NBGRADER):
-    """Writes a course for nbgrader: in source/ one assignment a notebook, with what it needs.
+    """Writes a course for nbgrader: in source/ one assignment per notebook, with what it needs.
 
-    The set-up cell finds `helpers` beside the notebook, in the folders of teacher and student.
+    The set-up cell finds `helpers` beside the notebook, for teacher and student.
     """
     shutil.rmtree(folder / "source", ignore_errors=True)
     for path in NOTEBOOKS:
@@ -97,7 +97,7 @@ def write_nbgrader_edition(folder=NBGRADER):
 
 
 def nbgrader_source(notebook):
-    """The notebook as the source of an assignment: answers between nbgrader's marks, and tests."""
+    """The notebook as nbgrader's source: solutions between its markers, and graded tests."""
     solutions = [c.source for c in notebook.cells if "solution" in c.metadata.get("tags", [])]
     edition, cells = student_edition(notebook), []
     for cell in edition.cells:
@@ -114,9 +114,9 @@ def nbgrader_source(notebook):
 
 
 def exercise_cells(stub, solution):
-    """The cell for the answer, and for each call of a check a test of one point.
+    """The cell for the answer, and a test of one point for each call of a check.
 
-    What an answer is called stands in the stub; its solution, which nbgrader cuts out, follows.
+    The stub names the answer; the solution, which nbgrader removes, follows it.
     """
     above, *calls = re.split(r"(?m)^checks\.", stub.source)
     solution = solution.removeprefix("# @title Solution\n").partition("\nchecks.")[0].rstrip()
@@ -132,7 +132,7 @@ def exercise_cells(stub, solution):
 
 
 def mark(cell, name, **about):
-    """Gives a cell nbgrader's metadata (schema 3): `about` says how it differs from a plain one."""
+    """Gives a cell nbgrader's metadata (schema 3); `about` overrides its defaults."""
     plain = {"grade": False, "solution": False, "locked": False, "task": False}
     cell.metadata["nbgrader"] = plain | {"schema_version": 3, "grade_id": name} | about
     return cell

@@ -1,8 +1,8 @@
-"""Runs the answers of one submission. `exercises.classroom` starts it as a process of its own.
+"""Runs the answers of one submission, in a process that `exercises.classroom` starts.
 
-It is run as a file, so that TensorFlow starts only where an answer needs it. It reads a job from
-stdin and writes one line of JSON an answer to stdout; what the submission prints goes nowhere.
-What this guards against is said in `exercises.classroom`, GUARDS.
+It runs as a script, so that TensorFlow starts only if an answer needs it. It reads a job from stdin
+and writes one line of JSON per answer to stdout; the submission's own output is discarded. GUARDS
+in `exercises.classroom` says what this guards against.
 """
 
 import ast
@@ -20,8 +20,8 @@ from types import ModuleType
 from unittest.mock import MagicMock
 
 ROOT = Path(__file__).resolve().parent.parent
-MEMORY_LIMIT = 4 * 2**30  # bytes of a process; TensorFlow and the checks take less than one GiB
-FILE_LIMIT = 100 * 2**20  # bytes of a file that it writes
+MEMORY_LIMIT = 4 * 2**30  # bytes per process; TensorFlow and the checks need less than one GiB
+FILE_LIMIT = 100 * 2**20  # bytes per file that it writes
 
 
 # ---------------------------------------------------------------- which cells an answer needs
@@ -29,7 +29,7 @@ FILE_LIMIT = 100 * 2**20  # bytes of a file that it writes
 
 @functools.lru_cache(maxsize=1000)
 def names(source):
-    """(needed, made): the names that a cell needs from other cells, and those that it sets."""
+    """(needed, made): the names that a cell needs from other cells, and those that it defines."""
     whole = compile(source, "cell", "exec")
     needed, made = set(), set()
     for step in dis.get_instructions(whole):
@@ -38,7 +38,7 @@ def names(source):
         elif step.opname == "LOAD_NAME" and step.argval not in made:
             needed.add(step.argval)
     todo = [constant for constant in whole.co_consts if hasattr(constant, "co_code")]
-    while todo:  # the functions in it, at any depth: they run when the cell has set its names
+    while todo:  # its functions, at any depth, which run after the cell has set its names
         part = todo.pop()
         todo += [constant for constant in part.co_consts if hasattr(constant, "co_code")]
         for step in dis.get_instructions(part):
@@ -48,7 +48,7 @@ def names(source):
 
 
 def safe_names(source):
-    """As names(source); a cell that is no Python needs and sets nothing."""
+    """As names(source); a cell that is not Python needs and defines nothing."""
     try:
         return names(source)
     except Exception:
@@ -56,10 +56,10 @@ def safe_names(source):
 
 
 def cells_before(source, cells, notebook):
-    """The places of the cells that `source` needs, in order.
+    """The positions of the cells that `source` needs, in order.
 
-    cells: those before it, first the notebook's own, `notebook` of them, then the submission's. A
-    name that the notebook defines is taken from there: no changed cell spoils an answer.
+    cells: those before it, first `notebook` cells of the notebook, then the submission's. The
+    notebook's definitions take precedence, so that a changed cell does not break an answer.
     """
     todo, chosen = [(source, len(cells))], set()
     while todo:
@@ -74,7 +74,7 @@ def cells_before(source, cells, notebook):
 
 
 def check_calls(source):
-    """[(check, [its arguments], {keyword: value})] of the calls checks.NAME(...), as code."""
+    """[(check, [arguments], {keyword: value})] of the calls checks.NAME(...), as code."""
     found = []
     for node in ast.walk(ast.parse(source)):
         match node:
@@ -89,7 +89,7 @@ def check_calls(source):
 
 
 def python(source):
-    """The cell without IPython's lines that start with % or !, which are no Python."""
+    """The cell without IPython's lines that start with % or !, if it is not Python."""
     try:
         ast.parse(source)
     except Exception:
@@ -98,7 +98,7 @@ def python(source):
 
 
 def run(source, label, space):
-    """Runs a cell; `label` stands for its file in error messages."""
+    """Runs a cell; `label` is its file name in error messages."""
     linecache.cache[label] = (len(source), None, source.splitlines(keepends=True), label)
     exec(compile(source, label, "exec"), space)
 
@@ -125,7 +125,7 @@ def describe_error(error, label):
 
 
 def values(exercise, given, own):
-    """What the exercise's cell hands to its checks, call by call.
+    """The answers that the exercise's cell passes to its checks, call by call.
 
     given, own: the sources of the cells of the notebook and of the submission.
     """
@@ -153,7 +153,7 @@ def values(exercise, given, own):
 
 
 def plain(value):
-    """The answer as JSON can carry it; the stub's dots become "..."."""
+    """The answer as JSON values; the stub's dots become "..."."""
     if value is ...:
         return "..."
     if value is None:
@@ -186,12 +186,12 @@ def library():
 
 
 def exchanged(parts):
-    """Those of the parts that are no longer there."""
+    """The parts that have been replaced."""
     return [part for part in parts if vars(part[0]).get(part[1]) is not part[2]]
 
 
 def judge(answers, exercise, verdicts, parts):
-    """[(status, sentence)] of the answers, by checks that the submission could not exchange."""
+    """[(status, sentence)] of the answers, by checks that the submission cannot replace."""
     for owner, name, value in exchanged(parts):
         setattr(owner, name, value)
     asked = zip(exercise["calls"], answers, strict=True)
@@ -208,7 +208,7 @@ def judge(answers, exercise, verdicts, parts):
 
 
 def limit(seconds):
-    """Bounds memory, file size and processor time where the system can."""
+    """Limits memory, file size and CPU time, if the system can."""
     with contextlib.suppress(ImportError):  # Windows has no such module
         import resource
 
@@ -251,7 +251,7 @@ def main():
                 say(number, values=[plain(answer) for answer in answers])
         except BaseException as error:
             say(number, stopped=describe_error(error, "<answer>"))
-    os._exit(0)  # whatever threads the submission has left behind
+    os._exit(0)  # despite threads that the submission left behind
 
 
 if __name__ == "__main__":

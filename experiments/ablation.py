@@ -1,8 +1,8 @@
 """What each part of the recipe is worth, one change at a time: `make ablation`.
 
-Short runs, 48 pixels, 20 images per class, scored on 10 others of the 30 training images per class,
-so nothing here looks at the test images. The scores land in models/caltech101/ablation.csv; what is
-there already is not done again. Of 1,010 images, one standard error is about 1.2 points.
+Short runs at 48 pixels on 20 of the 30 training images per class, scored on the other 10, so the
+test images stay unused. Writes models/caltech101/ablation.csv and skips the runs that are in it.
+With 1,010 images, one standard error is about 1.2 points.
 """
 
 import argparse
@@ -24,7 +24,7 @@ CHANGES = {
     "none": {},
     "last gamma of each block 1, not 0": {"zero_init_residual": False},
     "BatchNorm momentum 0.99, not 0.9": {"batch_norm_momentum": 0.99},
-    # A weight decay of 5e-3 at a momentum of 0.9 is about what 5e-4 is as a part of the loss.
+    # Decoupled decay of 5e-3 at a momentum of 0.9 is about 5e-4 as a penalty in the loss.
     "SGD 0.1, not AdamW": {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 5e-3},
     "no label smoothing": {"label_smoothing": 0.0},
     "CutMix for half of the images": {"cutmix": 0.5},
@@ -50,7 +50,7 @@ def main():
 
 
 def measure(images, changes, recipe, file):
-    """Trains once for each of the changes, unless `file` has its row already."""
+    """Trains once for each change that has no row in `file`."""
     rows = pd.read_csv(file).to_dict("records") if Path(file).exists() else []
     done = {(row["change"], row["epochs"]) for row in rows}
     recipe = replace(recipe, precision=training.choose_precision())
@@ -64,8 +64,8 @@ def measure(images, changes, recipe, file):
 
 
 def run(images, recipe):
-    """One short training run; its accuracy on the images that are kept for validation."""
-    keras.utils.clear_session()  # gives memory back
+    """One short training run: its accuracy on the validation images."""
+    keras.utils.clear_session()  # frees memory
     labels, class_names = images.labels, images.class_names
     train, val, _ = split(labels, class_names, recipe.per_class, recipe.val_per_class)
     model = training.build_model(recipe, len(class_names))

@@ -1,9 +1,9 @@
-"""What a bottleneck costs beside the basic block that the paper sets next to it.
+"""What a bottleneck costs, compared with the basic block beside it in the paper.
 
     python experiments/block_cost.py    # prints and writes experiments/results/block_cost.csv
 
-Figure 5 (He et al. 2015): on the left two 3x3 convolutions on 64 channels, on the right a
-bottleneck from 256 channels to 64 and back. Counted at 56 x 56 positions, as in the first stage.
+Figure 5 (He et al. 2015): on the left two 3x3 convolutions with 64 channels, on the right a
+bottleneck from 256 channels to 64 and back. Both at 56 x 56 positions, as in the first stage.
 """
 
 import sys
@@ -39,7 +39,7 @@ def basic_block(x):
 
 
 def cost(channels, block, size=56):
-    """Layers, parameters, those learned, and multiply-adds of a block on size x size positions."""
+    """Convolutions, parameters (all and trainable) and multiply-adds at size x size positions."""
     x = keras.Input((size, size, channels))
     model = keras.Model(x, block(x))
     kernels = [layer.kernel for layer in model.layers if isinstance(layer, layers.Conv2D)]

@@ -1,11 +1,11 @@
-"""How far a deep plain network, set by hand to copy, is from the shallow one it copies.
+"""How closely a deep plain network with hand-set weights copies a shallow one.
 
     python experiments/copy_proof.py    # about 2 minutes; writes experiments/results/copy_proof.csv
 
-A trained plain network of 10 layers gets pairs of copying layers on top, each with BatchNorm as
-every other layer of the network has it: kernels that are 1 in the middle, gamma = sqrt(variance +
-epsilon) and beta = mean. In inference that is the shallow network's function. In training BatchNorm
-takes each batch's own mean and variance, and what is copied is only copied roughly.
+A trained plain network of 10 layers gets pairs of copying layers on top, each with BatchNorm:
+kernels that are 1 in the middle, gamma = sqrt(variance + epsilon) and beta = mean. In inference the
+deeper network computes the same function. In training BatchNorm uses each batch's mean and
+variance, so the copy is only approximate.
 """
 
 import sys
@@ -39,7 +39,7 @@ def main():
 
 
 def trained_net(images, labels, depth=10, epochs=40):
-    """A plain network with BatchNorm, trained; its running averages are those of all images."""
+    """A trained plain network whose moving averages are the statistics of all images."""
     model = small_net(depth, residual=False)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.05), loss, jit_compile=False)
@@ -49,10 +49,10 @@ def trained_net(images, labels, depth=10, epochs=40):
 
 
 def deepen(shallow, depth, images):
-    """A plain network of `depth` layers that computes what `shallow` does, in inference.
+    """A plain network of `depth` layers that equals `shallow` in inference.
 
-    The first layers get shallow's weights, the added pairs copy. The mean and variance that their
-    BatchNorms hold are those of what shallow hands to them, as if they had been trained.
+    The first layers get shallow's weights, the added pairs copy. Their BatchNorms hold the mean and
+    variance of shallow's last feature maps.
     """
     deeper = small_net(depth, residual=False)
     count = len(shallow.weights) - 2  # all but the dense layer's
@@ -78,11 +78,11 @@ def copying_kernel(shape):
 
 
 def compare(shallow, deeper, images, labels, batch):
-    """How far the logits are apart, and both networks' training errors.
+    """The difference of the logits, and both networks' training errors.
 
-    batch: None for inference; else the pictures are taken in batches of this size, drawn at
-    random, and BatchNorm works as in training. difference is the largest, relative_difference the
-    typical one in standard deviations of shallow's logits.
+    batch: None for inference; else BatchNorm works as in training, on random batches of this size.
+    difference is the largest; relative_difference the root mean square, in standard deviations of
+    shallow's logits.
     """
     order = np.random.default_rng(0).permutation(len(images))
     outputs = []
@@ -93,7 +93,7 @@ def compare(shallow, deeper, images, labels, batch):
             parts = np.split(images[order], len(images) // batch)
             kept = model.get_weights()
             outputs.append(np.concatenate([model(part, training=True) for part in parts]))
-            model.set_weights(kept)  # running averages too
+            model.set_weights(kept)  # with the moving averages
     expected, found = outputs
     errors = [np.mean(output.argmax(1) != labels[order]) for output in outputs]
     return {

@@ -1,4 +1,4 @@
-"""Photos of hands as another user may take them: other light, angle, size, background."""
+"""Changes to photographs of hands: other light, angle, size, background."""
 
 import numpy as np
 
@@ -28,11 +28,11 @@ UNCHANGED = {"behind": False, "light": 1.0, "degrees": 0, "mirror": False, "zoom
 
 
 def corrupt(images, masks, backgrounds, name):
-    """Photos as they might have been taken elsewhere: float32 (n, s, s, 3) in 0-255.
+    """Applies the corruption `name`, a key of CORRUPTIONS: float32 (n, s, s, 3) in 0-255.
 
     images uint8 (n, s, s, 3); masks uint8 (n, s, s), see hand_masks; backgrounds uint8
-    (m, s, s, 3), used in turn; name: a key of CORRUPTIONS. Every other photo is rotated the other
-    way; `offset`, in image sides, goes left, right, up and down in turn. Values are clipped.
+    (m, s, s, 3), used in turn. Every other photograph is rotated the other way; `offset`, in image
+    sides, goes right, left, down and up in turn.
     """
     how = UNCHANGED | CORRUPTIONS[name]
     number = np.arange(len(images))

@@ -1,15 +1,15 @@
 """Training error of plain and residual networks of 20 and 56 layers: `degradation.csv`.
 
-The CIFAR networks of section 4.2 (He et al. 2015) at half their width, on 320 photographs: the
-eight categories of the notebooks, 40 of each, at 32 pixels. What can be fitted is the question,
-so there is no augmentation and no weight decay, and the error is that of the training photographs.
-A run ends early once it has made no error in five epochs.
+The CIFAR networks of section 4.2 (He et al. 2015) at half their width, on 320 photographs: 40 of
+each of the notebooks' eight categories, at 32 pixels. The question is what they can fit, so there
+is no augmentation and no weight decay, and the error is that on the training photographs. A run
+ends early after five epochs without an error.
 
-    python experiments/degradation.py            # hours; goes on where it was stopped
-    python experiments/degradation.py --table    # prints the tables of what is there
+    python experiments/degradation.py            # takes hours; resumes a stopped sweep
+    python experiments/degradation.py --table    # prints the results so far
 
-First every network at every learning rate; then each at its own best rate from other first
-weights, and four times as long; then the other rates from other first weights, and Adam.
+First every network trains at every learning rate; then each at its best rate from other initial
+weights, and four times as long; then the other rates from other initial weights, and Adam.
 """
 
 import argparse
@@ -59,8 +59,8 @@ def cifar_net(depth, residual, widths=(8, 16, 32), classes=8):
 
     Three stages of n pairs of 3x3 convolutions, each with BatchNorm; a stage after the first
     halves the image. Shortcuts have no parameters: where the shape changes they skip every other
-    pixel and pad with zero channels. Source: section 4.2, option A; our first convolution has
-    stride 2, which makes everything four times as fast.
+    pixel and pad with zero channels. Source: section 4.2, option A; here the first convolution has
+    stride 2, for a quarter of the multiply-adds.
     """
     inputs = keras.Input((32, 32, 3), name="image")
     x = layers.Rescaling(1 / 127.5, offset=-1)(inputs)
@@ -78,7 +78,7 @@ def cifar_net(depth, residual, widths=(8, 16, 32), classes=8):
 
 
 def conv_bn(x, width, strides=1):
-    """A 3x3 convolution with He's first weights, then BatchNorm."""
+    """A 3x3 convolution with He initialisation, then BatchNorm."""
     options = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}
     x = layers.Conv2D(width, 3, strides, **options)(x)
     return layers.BatchNormalization(momentum=0.9)(x)
@@ -104,7 +104,7 @@ def photographs(name, per_class=40):
 
 
 def run_all(images, labels, epochs, file):
-    """All runs, those that say most first. The best rates are those of the first seed."""
+    """All runs, the most important first. The best rates are those of the first seed."""
     first = settings("SGD", epochs, (0,))
     sweep(images, labels, first, file)
     best = best_rates(pd.read_csv(file), first)
@@ -124,7 +124,7 @@ def settings(optimizer, epochs, seeds):
 
 
 def best_rates(runs, among):
-    """The rate with the lowest error, of equal ones the fastest: {(network, depth): rate}."""
+    """The rate with the lowest error, and of those the fastest: {(network, depth): rate}."""
     named = runs[RUN].apply(tuple, axis=1)
     order = runs[named.isin(among)].sort_values(["error", "epochs_run", "loss"])
     best = order.drop_duplicates(["network", "depth"]).sort_values(["depth", "network"])
@@ -132,7 +132,7 @@ def best_rates(runs, among):
 
 
 def sweep(images, labels, todo, file):
-    """Trains whatever of `todo` has no row in `file`, and adds its row and its curve."""
+    """Trains each run in `todo` that has no row in `file`, and adds its row and curve."""
     curves_file = file.with_name(f"{file.stem}_curves.csv")
     for run in todo:
         runs = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=RUN)
@@ -144,7 +144,7 @@ def sweep(images, labels, todo, file):
         curve = curve.assign(**named)[[*RUN, "epoch", "loss", "error"]]
         if curves_file.exists():
             curve = pd.concat([pd.read_csv(curves_file), curve])
-        # A run that was stopped between the two files has left a curve.
+        # A run that was stopped between the two files left a curve.
         curve = curve.drop_duplicates([*RUN, "epoch"], keep="last")
         files.write_csv(curves_file, curve)
         row = named | scores | {"seconds": round(time.time() - start)}
@@ -153,11 +153,11 @@ def sweep(images, labels, todo, file):
 
 
 def train(images, labels, run):
-    """One training run: (its curve, thinned to 20 epochs, and its last training errors).
+    """One training run: (its curve, thinned to 20 epochs, and its final scores).
 
-    run: a dict with the keys RUN. The learning rate falls to a tenth after a half of the updates
-    and again after three quarters, as in section 4.2. error: of the last epoch, as it trains
-    (BatchNorm on each batch); error_inference: of the finished network (BatchNorm with its running
+    run: a dict with the keys RUN. The learning rate falls to a tenth after half of the updates and
+    again after three quarters, as in section 4.2. error: of the last epoch, during training
+    (BatchNorm on each batch); error_inference: of the trained network (BatchNorm with its moving
     averages).
     """
     keras.utils.clear_session()
@@ -173,7 +173,7 @@ def train(images, labels, run):
         "Adam": keras.optimizers.Adam(schedule),
     }[run["optimizer"]]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    # Ten steps at a time: less work between them.
+    # Ten steps per call: less overhead.
     quick = {"jit_compile": False, "steps_per_execution": 10}
     model.compile(method, loss, metrics=["accuracy"], **quick)
     stop = keras.callbacks.LambdaCallback(on_epoch_end=stop_when_fitted(model))
@@ -191,7 +191,7 @@ def train(images, labels, run):
 
 
 def stop_when_fitted(model, epochs=5):
-    """For on_epoch_end: ends a run once so many epochs in a row have had no training error."""
+    """For on_epoch_end: ends a run after so many epochs in a row without a training error."""
     right = []
 
     def check(epoch, logs):
@@ -205,7 +205,7 @@ def stop_when_fitted(model, epochs=5):
 
 
 def table(runs):
-    """Mean training error per network and learning rate, in per cent, with the number of runs."""
+    """Mean training error per network and learning rate, in percent."""
     means = runs.groupby(["optimizer", "epochs", "network", "depth", "learning_rate"])["error"]
     return (100 * means.mean()).round(1).unstack()
 

@@ -1,12 +1,12 @@
-"""Gradients of fresh plain and residual networks, of activations and of kernels.
+"""Gradients of activations and kernels in untrained plain and residual networks.
 
     python experiments/gradients.py    # about 5 minutes; writes four tables to experiments/results
 
-gradients.csv: per layer, at the start, what the loss's gradient is for the layer's output and for
-its kernel (median of the seeds). explosion.csv: the same per network, as a factor per layer and
-from the first layer to the last. gradients_training.csv: what the first steps of training make of
-it, with BatchNorm. singular_values.csv: how far 20 blocks in a row stretch a small
-change of their input.
+gradients.csv: per layer, before training, the loss's gradient with respect to the layer's output
+and kernel (median of the seeds). explosion.csv: the same per network, as a factor per layer and
+from the first layer to the last. gradients_training.csv: how the first training steps change it,
+with BatchNorm. singular_values.csv: how much up to 20 consecutive blocks stretch a small change of
+their input.
 """
 
 import sys
@@ -43,14 +43,14 @@ def main():
 
 
 def write(table, name):
-    """Writes a table to experiments/results with four significant digits, and says so."""
+    """Writes a table to experiments/results with four significant digits."""
     numbers = {column: table[column].map("{:.4g}".format) for column in table.select_dtypes(float)}
     files.write_csv(RESULTS / name, table.assign(**numbers))
     print(name, len(table), "rows", flush=True)
 
 
 def drawn_pictures(per_category, size=16):
-    """Drawn pictures of the eight categories: float32 (n, size, size, 3), and labels (n,)."""
+    """Synthetic pictures of the eight categories: float32 (n, size, size, 3), and labels (n,)."""
     drawn = [
         np.asarray(synthetic.draw_picture(category, number).resize((size, size)), "float32")
         for category in synthetic.CATEGORIES
@@ -73,7 +73,7 @@ def shuffled_batches(images, labels, size=32):
 
 
 def fresh_net(depth, residual, batch_norm, initialiser="Glorot", padding="zero"):
-    """`small_net` with other first weights, and with the padding "zero" or "wrap"."""
+    """An untrained `small_net` with this initialiser, and with the padding "zero" or "wrap"."""
     model = small_net(depth, residual, batch_norm)
     if padding == "wrap":
         model = keras.models.clone_model(
@@ -94,7 +94,7 @@ def without_padding(layer):
 
 
 def call_wrapped(layer, x, **options):
-    """Calls a layer; what a convolution gets is first continued by one pixel from the far side."""
+    """Calls a layer; a convolution's input is first padded by one pixel from the opposite side."""
     if isinstance(layer, layers.Conv2D):
         x = ops.concatenate([x[:, -1:], x, x[:, :1]], axis=1)
         x = ops.concatenate([x[:, :, -1:], x, x[:, :, :1]], axis=2)
@@ -121,12 +121,12 @@ def measure_gradients(images, labels, depths, seeds):
 
 
 def layer_gradients(model, images, labels):
-    """What each 3x3 convolution of the pairs gets: a pandas.DataFrame with a row per layer.
+    """Gradients at each 3x3 convolution of the pairs: a pandas.DataFrame, one row per layer.
 
-    images (n, h, w, 3), labels (n,) whole numbers; BatchNorm works as in training. layer: counted
-    from the image, which is 0. signal: root mean square of the output after the ReLU;
-    activation_gradient: norm of the loss's gradient there; kernel and kernel_gradient: norms;
-    kernel_dot_gradient: sum of kernel x gradient.
+    images (n, h, w, 3), labels int (n,); BatchNorm works as in training. layer: counted from the
+    image, which is 0. signal: root mean square of the output after the ReLU; activation_gradient:
+    norm of the loss's gradient there; kernel and kernel_gradient: norms; kernel_dot_gradient: sum
+    of kernel x gradient.
     """
     activations = [layer for layer in model.layers if isinstance(layer, layers.Activation)]
     kernels = [layer.kernel for layer in model.layers if isinstance(layer, layers.Conv2D)][1:]
@@ -153,11 +153,10 @@ def layer_gradients(model, images, labels):
 
 
 def explosion(rows):
-    """Per network, the median of the seeds: how the norms change from the last layer to the first.
+    """How the norms change from the last layer to the first: the median of the seeds per network.
 
-    *_ratio: first layer (next to the image) against last; *_per_layer: the factor per layer, from
-    a straight line through the logarithms; spread: the largest step of a kernel relative to its
-    norm, against the smallest, if all layers share one learning rate.
+    *_ratio: first layer (next to the image) / last; *_per_layer: the factor per layer, from a line
+    fitted to the logarithms; *_step: gradient / kernel norm; spread: largest step / smallest.
     """
     tables = []
     for (*network, _), run in rows.groupby(NETWORK + ["seed"], sort=False):
@@ -176,7 +175,7 @@ def explosion(rows):
 def while_training(images, labels, depths, seeds, rates=(0.01, 0.1), steps=(0, 1, 2, 5, 10, 40)):
     """`explosion` with BatchNorm after some steps of SGD on batches of 32: the median of the seeds.
 
-    loss: of the last batch, before its step; of a network that diverged all numbers are "nan".
+    loss: of the last batch, before its step; "nan" everywhere if the network diverged.
     """
     tables = []
     for residual, depth, rate, seed in product((False, True), depths, rates, seeds):
@@ -204,10 +203,10 @@ def while_training(images, labels, depths, seeds, rates=(0.01, 0.1), steps=(0, 1
 
 
 def singular_values(images, seeds, blocks=(1, 5, 10, 20)):
-    """Of the Jacobian of several blocks in a row: a pandas.DataFrame, 33 quantiles per network.
+    """Of the Jacobian of several consecutive blocks: a pandas.DataFrame, 33 quantiles per network.
 
-    The Jacobian is taken at one picture; BatchNorm uses the averages of all `images` and is then a
-    fixed scaling, so that pictures do not depend on each other.
+    The Jacobian is taken at one picture. BatchNorm uses the statistics of all `images`, so that
+    pictures do not affect each other.
     """
     rows = []
     networks = product((False, True), (False, True), INITIALISERS, seeds)
@@ -240,9 +239,9 @@ def record_statistics(model, images):
 
 
 def jacobian(model, point):
-    """Each output number's derivative with respect to each input number: (outputs, inputs).
+    """The derivative of each output number with respect to each input number: (outputs, inputs).
 
-    point: (1, ...). One backward pass does it: a copy of the point for each output number.
+    point: (1, ...). Takes one backward pass, on a copy of the point for each output number.
     """
     outputs = model(point)
     count = int(tf.size(outputs))

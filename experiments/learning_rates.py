@@ -1,9 +1,9 @@
 """At which learning rates small plain and residual networks train: `learning_rates.csv`.
 
-    python experiments/learning_rates.py    # about 10 minutes; goes on where it was stopped
+    python experiments/learning_rates.py    # about 10 minutes; resumes a stopped sweep
 
-The networks of notebook 01 (`small_net`, with BatchNorm) on its 256 drawn pictures: SGD,
-batches of 32, 40 epochs at a constant learning rate. The error is that of the training pictures.
+The networks of notebook 01 (`small_net`, with BatchNorm) on its 256 synthetic pictures: SGD,
+batches of 32, 40 epochs at a constant learning rate. The error is that on the training pictures.
 """
 
 import sys
@@ -32,7 +32,7 @@ def main():
 
 
 def sweep(images, labels, file, depths=DEPTHS, rates=RATES, epochs=EPOCHS, seeds=3):
-    """Trains each network at each rate, unless `file` has its rows already."""
+    """Trains each network at each rate, unless its rows are in `file`."""
     for seed, depth, network in product(range(seeds), depths, ("plain", "residual")):
         rows = pd.read_csv(file).to_dict("records") if file.exists() else []
         if any(tuple(row[name] for name in RUN) == (network, depth, seed) for row in rows):
@@ -51,7 +51,7 @@ def sweep(images, labels, file, depths=DEPTHS, rates=RATES, epochs=EPOCHS, seeds
 
 
 def training_errors(model, images, labels, rate, epochs):
-    """Trains from new random weights: {epoch: training error}, the mean of the last five epochs."""
+    """Trains from new random weights: {epoch: mean training error of the last five epochs}."""
     model.set_weights(keras.models.clone_model(model).get_weights())
     model.optimizer.learning_rate = rate
     batches = shuffled_batches(images, labels)

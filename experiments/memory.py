@@ -1,7 +1,8 @@
-"""Memory of a training run when its data set grows tenfold, with --no-cache and without.
+"""How much memory training takes if the data set grows tenfold, with and without --no-cache.
 
-Trains on the synthetic pictures, each of them there many times over as a link, for as many steps
-on the large data set as on the small one: five minutes on two idle cores.
+    python experiments/memory.py    # five minutes on two idle cores
+
+Trains on many links to the same synthetic pictures, for the same number of steps on both data sets.
 """
 
 import os
@@ -15,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers import synthetic
 from helpers.files import ROOT
 
-DRAWN, COPIES, GROWTH = 10, 6, 10  # pictures a category, links to each, times as many
+DRAWN, COPIES, GROWTH = 10, 6, 10  # pictures per category, links to each, growth
 
 
 def repeat(pictures, folder, copies):
-    """Fills `folder` with links to the pictures of a data set, each `copies` times."""
+    """Fills `folder` with `copies` links to each picture of a data set."""
     for file in pictures.glob("*/*.jpg"):
         category = folder / file.parent.name
         category.mkdir(parents=True, exist_ok=True)
@@ -29,7 +30,7 @@ def repeat(pictures, folder, copies):
 
 
 def megabytes(folder, epochs, *flags):
-    """The most memory that train.py takes for `epochs` on a data set."""
+    """The peak memory of train.py for `epochs` on a data set, in MB."""
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, ROOT / "train.py", "--data", folder, "--out", out, *flags]
         process = subprocess.Popen(
@@ -37,7 +38,7 @@ def megabytes(folder, epochs, *flags):
         )
         _, code, usage = os.wait4(process.pid, 0)
     if code:
-        sys.exit("train.py failed: its error stands above.")
+        sys.exit("train.py failed: see its error above.")
     return usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 

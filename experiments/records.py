@@ -1,8 +1,10 @@
-"""What the trained network says to the photographs, in numbers: `python experiments/records.py`.
+"""Tables of what the trained network predicts for the photographs.
 
-Asks models/caltech101 about the test photographs of its split, and about BACKGROUND_Google, which
-are pictures of none of its classes. Writes tables beside the weights, numbers alone: predictions,
-backgrounds, classes, reliability, answers and lesions (.csv). A quarter of an hour on two cores.
+    python experiments/records.py    # a quarter of an hour on two cores
+
+Runs models/caltech101 on the test photographs of its split and on BACKGROUND_Google, pictures of
+none of its classes. Writes predictions, backgrounds, classes, reliability, answers and lesions
+(.csv) beside the weights.
 """
 
 import sys
@@ -16,12 +18,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from helpers import UserError, data, download, evaluation, files, models
 
-GROUPS = 10  # of a reliability diagram, equally large
+GROUPS = 10  # of equal size, in a reliability diagram
 THRESHOLDS = np.arange(10) / 10
 
 
 def top_five(names, probabilities, class_names):
-    """One row a picture: its file, and the five most likely classes with their probabilities."""
+    """One row per picture: its file, and the five most likely classes with their probabilities."""
     rows = []
     for name, some in zip(names, probabilities, strict=True):
         row = {"file": name}
@@ -32,7 +34,7 @@ def top_five(names, probabilities, class_names):
 
 
 def scores_by_class(predictions):
-    """One row a class: test photographs, top-1 and top-5 accuracy, its most frequent wrong name."""
+    """One row per class: images, top-1 and top-5 accuracy, the most frequent wrong class."""
     rows = []
     for name, some in predictions.groupby("class", sort=False):
         guesses = some["class_1"]
@@ -65,11 +67,11 @@ def reliability(labels, probabilities, temperature):
 
 
 def answers(labels, probabilities, backgrounds, threshold):
-    """What a threshold on the top probability does, one row each; the last row is the card's.
+    """The effect of thresholds on the top probability; the last row has the card's threshold.
 
-    coverage: share of the test photographs that get an answer; accuracy: of these answers;
-    backgrounds_answered: share of the pictures of none of the classes that get one. auroc: of
-    telling the two kinds of pictures apart by the top probability, at any threshold.
+    coverage: fraction of test photographs with an answer; accuracy: of these answers;
+    backgrounds_answered: fraction of backgrounds with an answer; auroc: of separating the two by
+    the top probability.
     """
     known, unknown = probabilities.max(axis=1), backgrounds.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
@@ -85,7 +87,7 @@ def answers(labels, probabilities, backgrounds, threshold):
 
 
 def lesions(model, pixels, labels):
-    """Accuracy with the branch of one block silenced, its shortcut left; the first row is whole.
+    """Accuracy without the branch of one block; the first row is the whole network.
 
     pixels: uint8 (n, s, s, 3), one view of each picture. Source: Veit et al. 2016, section 4.1.
     """

@@ -1,9 +1,9 @@
-"""What a second machine gains: ResNet-50 trained by two workers of one core each, against one.
+"""The speed-up from a second worker: ResNet-50 trained by one and by two workers of one core each.
 
     python experiments/scaling.py    # on an idle machine with two cores and the command taskset
 
-The workers are processes of this machine, which reach each other without a network: two machines
-gain less. Two workers that know nothing of each other show what they lose by sharing the memory.
+The workers are processes on this machine, connected without a network: two machines gain less. Two
+independent workers show how much of the loss comes from sharing the memory.
 """
 
 import json
@@ -34,7 +34,7 @@ def main():
 
 
 def images_per_second(precision, workers, together=True):
-    """Starts the workers, each on its own core; returns their speeds' sum."""
+    """Starts the workers, each on its own core; returns the sum of their speeds."""
     free = [socket.create_server(("127.0.0.1", 0)) for _ in range(workers)]
     addresses = [f"127.0.0.1:{server.getsockname()[1]}" for server in free]
     for server in free:
@@ -53,7 +53,7 @@ def images_per_second(precision, workers, together=True):
 
 
 def work(precision):
-    """Trains on noise and prints this worker's images per second, of its best epoch."""
+    """Trains on noise and prints this worker's images per second in its best epoch."""
     versions.import_tensorflow_quietly()
     import numpy as np
 

@@ -1,11 +1,12 @@
-"""Which recipe trains best: long runs, scored on images that are cut from the training part.
+"""Which recipe trains best: long runs, scored on validation images.
 
-Caltech 101, split 0: of the 30 training images per class, 20 train and 10 score, so nothing here
-looks at a test image. Each run's row lands in experiments/results/search.csv; what is there is not
-done again, and a killed run goes on after its last epoch (build/search). Of 1,010 images, one
-standard error is about 1.5 points. A run takes about 17 minutes on two cores.
+    python experiments/search.py                    # the missing runs, 17 minutes each on two cores
+    python experiments/search.py --runs NAME ...    # only these
 
-`python experiments/search.py` does what is missing; `--runs NAME ...` only those.
+Caltech 101, split 0: 20 of the 30 training images per class are trained on and 10 score, so the
+test images stay unused. Each run adds a row to experiments/results/search.csv; a stopped run
+resumes after its last epoch (build/search). With 1,010 images, one standard error is about 1.5
+points.
 """
 
 import argparse
@@ -62,7 +63,7 @@ def main():
 
 
 def search(folder, names, seed, results=RESULTS, scratch=files.ROOT / "build/search"):
-    """Trains once for each name, unless `results` has its row already."""
+    """Trains once for each name that has no row in `results`."""
     rows = pd.read_csv(results).to_dict("records") if results.exists() else []
     done = {(row["run"], row["seed"]) for row in rows}
     for name in names:
@@ -77,8 +78,8 @@ def search(folder, names, seed, results=RESULTS, scratch=files.ROOT / "build/sea
 
 
 def run(folder, recipe, scratch):
-    """One training run; what it reached on the images that are kept for validation."""
-    keras.utils.clear_session()  # gives memory back
+    """One training run: its settings and its scores on the validation images."""
+    keras.utils.clear_session()  # frees memory
     images = data.load_images(folder, batches.load_size(recipe.image_size))
     train, val, _ = split(images.labels, images.class_names, recipe.per_class, recipe.val_per_class)
     settings = dict(vars(recipe))
@@ -102,7 +103,7 @@ def describe(recipe):
 
 
 def score(labels, probabilities):
-    """Accuracy (each class has as many images), cross-entropy in nats, the best temperature."""
+    """Accuracy, cross-entropy in nats, and the best temperature with its cross-entropy."""
     temperature = evaluation.fit_temperature(labels, probabilities)
     tempered = models.temper(probabilities, temperature)
     return {
@@ -114,7 +115,7 @@ def score(labels, probabilities):
 
 
 def last(history):
-    """The last epoch's training loss and accuracy, on augmented images, and the time in all."""
+    """The last epoch's training loss and accuracy, on augmented images, and the total time."""
     return {
         "train_loss": round(history[-1]["loss"], 4),
         "train_accuracy": round(history[-1]["accuracy"], 4),

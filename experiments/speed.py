@@ -1,12 +1,12 @@
-"""How fast training and prediction are, side by side in one run: `make bench`, on an idle machine.
+"""The speed of training and prediction, compared in one run: `make bench`, on an idle machine.
 
-Each network runs in a process of its own: one and the same network, built twice in a process, can
-differ by half in speed. The processes take turns and medians are compared. A ratio holds on other
-days; images/s do not.
+Each network runs in its own process: the same network, built twice in one process, can differ by
+half in speed. The processes take turns, and the table shows medians. Ratios are reproducible;
+images/s vary from day to day.
 
-`python experiments/speed.py FOLDER` trains from the pictures of a folder of your own (one
-sub-folder a class) in the row "from files". PyTorch's rows need an environment with PyTorch, which
-`--torch FOLDER` names; this makes one where it is looked for:
+`python experiments/speed.py FOLDER` reads the pictures of your folder (one sub-folder per class) in
+the row "from files". PyTorch's rows need an environment with PyTorch, which `--torch FOLDER` names;
+this makes the default one:
 
     python -m venv build/torch && build/torch/bin/python -m pip install torch numpy
 """
@@ -39,13 +39,13 @@ PREDICT = {
     "predict_library": ("keras.applications", "float32"),
     "torch_predict": ("PyTorch, channels last", "fastest"),
 }
-# Title, rows, sizes (image, batch), cost in forward passes: backward costs two.
+# Title, rows, sizes (image, batch), cost in forward passes (a backward pass costs two).
 TABLES = [
     ("Training", TRAIN, [(64, 32), (64, 64), (128, 32)], 3),
     ("Prediction", PREDICT, [(64, 64)], 1),
 ]
 
-# --- the rows: each function returns one to call again and again, and how many images that is ----
+# --- the rows: each function returns (a function to time, the images it processes) --------------
 
 
 def training_steps(model, batches, batch, adamw):
@@ -65,7 +65,7 @@ def training_steps(model, batches, batch, adamw):
 
 
 def noise(size, batch):
-    """The same batch of random pixels and labels again and again, ready in memory."""
+    """Repeats one batch of random pixels and labels, ready in memory."""
     import tensorflow as tf
 
     x = tf.random.uniform((batch, size, size, 3), maxval=255)
@@ -149,8 +149,8 @@ def predict_library(size, batch, precision, folder):
 
 
 def take_turns(run, images):
-    """In a process of its own: for each line that comes in, runs and answers with images/s."""
-    run()  # builds and traces
+    """In a worker process: for each line of input, runs and prints images/s."""
+    run()  # builds the graph
     print("ready", flush=True)
     for _ in sys.stdin:
         start = time.perf_counter()
@@ -165,7 +165,7 @@ def start_worker(name, python, *arguments):
     pipe = subprocess.PIPE
     worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
     if worker.stdout.readline() != "ready\n":
-        sys.exit(f"{name} did not start: its error stands above.")
+        sys.exit(f"{name} did not start: see its error above.")
     return worker
 
 
@@ -186,7 +186,7 @@ def rates(workers, rounds):
 
 
 def peak(dtype):
-    """GFLOP/s of a matrix product of 2,048 x 2,048 numbers, the best of twelve."""
+    """GFLOP/s of a product of 2,048 x 2,048 matrices, the best of twelve."""
     import tensorflow as tf
 
     matrix = tf.ones((2048, 2048), dtype)
@@ -200,7 +200,7 @@ def peak(dtype):
 
 
 def describe_machine(fastest):
-    """Prints versions and the machine's peak; returns that: {precision: GFLOP/s}."""
+    """Prints versions and the machine's peak; returns the peak: {precision: GFLOP/s}."""
     peaks = {name: peak(name.removeprefix("mixed_")) for name in ("float32", fastest)}
     print(f"{os.cpu_count()} cores, TensorFlow {version('tensorflow')}, Keras {version('keras')}")
     print(", ".join(f"{peaks[name]:.0f} GFLOP/s in {name}" for name in ("float32", fastest)))
@@ -208,9 +208,9 @@ def describe_machine(fastest):
 
 
 def table(title, rows, columns, cost, peaks):
-    """Prints each row's images/s, share of the peak, and how many times faster ours is.
+    """Prints each row's images/s, percentage of the peak, and how many times faster ours is.
 
-    columns: {(image size, batch size): {row: images/s}}; cost: of an image, in forward passes.
+    columns: {(image size, batch size): {row: images/s}}; cost: per image, in forward passes.
     """
     from helpers import measure
 
@@ -237,7 +237,7 @@ def main(args):
         subprocess.run([torch, "-c", "import torch; print('PyTorch', torch.__version__)"])
     else:
         print(f"No PyTorch in {args.torch}: the top of experiments/speed.py says how to add it.")
-    print("In each column: images/s, share of the peak, how many times faster ours is")
+    print("In each column: images/s, percentage of the peak, how many times faster ours is")
     folder = args.folder or download.dataset_folder("sample")
     for title, rows, sizes, cost in TABLES:
         rows = {name: row for name, row in rows.items() if torch.exists() or "torch" not in name}

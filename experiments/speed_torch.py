@@ -45,7 +45,7 @@ def images(size, batch):
 
 
 def torch_train(size, batch, bfloat16):
-    """As in speed.py: a function that makes STEPS steps, and how many images that is."""
+    """As in speed.py: (a function that trains for STEPS steps, the images it processes)."""
     model, x = resnet50(), images(size, batch)
     y = torch.randint(0, CLASSES, (batch,))
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.05, fused=True)

@@ -1,10 +1,10 @@
-"""Digits in sign language, three ways: from scratch, frozen, fine-tuned. `make signs` runs it.
+"""Digits in sign language: training from scratch, frozen, partly frozen, fine-tuned. `make signs`.
 
-Each way is trained for the same number of epochs with each seed, and fine-tuning also for twice as
-many; a seed also says which of the seven sessions are the test. The networks are then tested on
-shifted test photos. Everything lands in build/signs; what is there already is not done again.
-models/signs gets results.csv, curves.csv, nearest.csv, heads.csv and one network of seed 0: of the
-ways that do as well as the best, the smallest.
+Each way trains for the same number of epochs with each seed, and fine-tuning also for twice as
+many; the seed also chooses the test sessions. The networks are then tested on corrupted
+photographs. Finished runs are kept in build/signs and skipped. models/signs gets results.csv,
+curves.csv, nearest.csv, heads.csv and one network of seed 0: the smallest of those about as good as
+the best.
 """
 
 import argparse
@@ -33,8 +33,8 @@ from helpers.files import ROOT, write_csv
 from helpers.recipe import RECIPES
 from helpers.splits import split_groups
 
-EPOCHS = 20  # as many as the original had; train.py itself takes 40
-# The smallest in bytes comes first, since what is frozen lies in models/caltech101 already.
+EPOCHS = 20  # as in the original; train.py's default is 40
+# The smallest file comes first: frozen layers are stored in models/caltech101 already.
 WAYS = {
     "frozen": ["--freeze", "conv5", "--learning-rate", "1e-2"],
     "partly frozen": ["--freeze", "conv4"],
@@ -45,7 +45,7 @@ WAYS = {
 FEW = {"from scratch": False, "fine-tuned": True}  # whether it starts from Caltech 101
 DIGITS = list("012345")
 BUILD, MODEL = ROOT / "build/signs", models.MODELS / "signs"
-SIZE = 100  # pixels, as the photos are; shifts are done at this size
+SIZE = 100  # pixels, as the photographs are; corruptions are applied at this size
 
 
 def main():
@@ -55,7 +55,7 @@ def main():
     add("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="(default: all)")
     add("--few-seeds", type=int, default=2, help="seeds with few photos, 0 for none (%(default)s)")
     add("--epochs", type=int, default=EPOCHS, help="of all but the longer way (%(default)s)")
-    add("--ship", choices=WAYS, help="way whose network is kept (default: by the rule above)")
+    add("--ship", choices=WAYS, help="way whose network to keep (default: see above)")
     add("--tables", action="store_true", help="print the tables of models/signs, train nothing")
     args = parser.parse_args()
     try:
@@ -74,10 +74,10 @@ def main():
 
 
 def near_duplicates():
-    """What parting whole sessions changes, for five splits of each kind: nearest.csv, heads.csv.
+    """Compares five splits by session with five random ones: nearest.csv, heads.csv.
 
-    How near the nearest training photo is to each test photo; and the accuracy of a linear head on
-    what the network for Caltech 101 sees in the photos.
+    The distance of each test photograph to the nearest training photograph, and the accuracy of a
+    linear classifier on the features of the Caltech 101 network.
     """
     folder = dataset_folder("signs")
     images = data.load_images(folder, SIZE, classes=DIGITS)
@@ -108,11 +108,11 @@ def near_duplicates():
     write_csv(MODEL / "heads.csv", pd.DataFrame(heads).round(4))
 
 
-# --- the trainings ------------------------------------------------------------------------------
+# --- training runs ------------------------------------------------------------------------------
 
 
 def compare(seeds, epochs, ways):
-    """Trains every way with every seed, and tests each network on every shift."""
+    """Trains every way with every seed, and tests each network on every corruption."""
     jobs = itertools.product(range(seeds), ways)
     for seed, way in jobs:
         out = run(way, seed, ["--epochs", str(epochs), *WAYS[way]])
@@ -124,7 +124,7 @@ def compare(seeds, epochs, ways):
 
 
 def few_photos(seeds, per_class=(5, 20, 80), steps=240):
-    """Trains with few photos per class, each time for the same number of steps of 32 photos."""
+    """Trains with few photographs per class, always for the same number of steps."""
     if not seeds:
         return
     recipe = replace(RECIPES["signs"], precision=training.choose_precision())
@@ -157,13 +157,13 @@ def few_photos(seeds, per_class=(5, 20, 80), steps=240):
 
 
 def write_rows(out, rows):
-    """Writes the scores of one network; they come last, and say that it is done."""
+    """Writes the scores of one network, last of all: they mark the run as finished."""
     out.mkdir(parents=True, exist_ok=True)
     write_csv(out / "rows.csv", pd.DataFrame(rows))
 
 
 def run(name, seed, flags):
-    """One training, unless it is done; returns its folder."""
+    """One training run, unless it is finished; returns its folder."""
     out = BUILD / f"{name.replace(' ', '-')}-{seed}"
     print(f"--- {name}, seed {seed}", flush=True)
     numbers = ["--seed", str(seed), "--split-seed", str(seed)]
@@ -172,7 +172,7 @@ def run(name, seed, flags):
 
 
 def shift_rows(out):
-    """The accuracy of the network in `out` on its test photos, for each shift."""
+    """The accuracy of the network in `out` on its test photographs, for each corruption."""
     model, card = models.load_model(out)
     split = pd.read_csv(out / "split.csv").query("part == 'test'")
     folder = dataset_folder("signs")
@@ -195,14 +195,14 @@ def shift_rows(out):
 
 
 def photographs():
-    """Backgrounds that no training has seen: Caltech 101's photographs of nothing particular."""
+    """Backgrounds that no training run has seen: Caltech 101's BACKGROUND_Google."""
     files = sorted((caltech101() / "BACKGROUND_Google").glob("*.jpg"))
     pixels, errors = data.read_images([str(file) for file in files], SIZE)
     return pixels[[error is None for error in errors]]
 
 
 def gather():
-    """Writes what is done so far to models/signs."""
+    """Writes the results so far to models/signs."""
     MODEL.mkdir(parents=True, exist_ok=True)
     done = sorted(BUILD.glob("*/rows.csv"))
     rows = pd.concat([pd.read_csv(path) for path in done])
@@ -218,7 +218,7 @@ def gather():
 
 
 def smallest_of_the_best(plain=0.005, shifted=0.01):
-    """The first of WAYS that is at most so much worse than the best, plain and on all shifts."""
+    """The first of WAYS that is at most this much worse than the best, plain and corrupted."""
     rows = pd.read_csv(MODEL / "results.csv").query("photos == 'all'")
     means = pd.DataFrame(
         {
@@ -231,7 +231,7 @@ def smallest_of_the_best(plain=0.005, shifted=0.01):
 
 
 def ship(way):
-    """Copies the network of seed 0 to models/signs; the card comes last, so it is whole or not."""
+    """Copies the network of seed 0 to models/signs, the card last."""
     print(f"models/signs: {way}, seed 0")
     source = BUILD / f"{way.replace(' ', '-')}-0"
     (MODEL / models.CARD).unlink(missing_ok=True)
@@ -244,9 +244,9 @@ def ship(way):
 
 
 def tables():
-    """The results as Markdown. Raises UserError if there are none."""
+    """The results as Markdown tables. Raises UserError if there are none."""
     if not (MODEL / "results.csv").exists():
-        raise UserError(f"{MODEL} holds no results yet: start this without --tables.")
+        raise UserError(f"{MODEL} has no results yet: start this without --tables.")
     rows = pd.read_csv(MODEL / "results.csv")
     whole = rows[rows["photos"].astype(str) == "all"]
     few = rows[rows["photos"].astype(str) != "all"]
@@ -261,7 +261,7 @@ def header(*names):
 
 
 def percent(accuracies):
-    """Mean and standard deviation as text, in per cent."""
+    """Mean and standard deviation as text, in percent."""
     spread = accuracies.std() if len(accuracies) > 1 else 0
     return f"{100 * accuracies.mean():.1f} ± {100 * spread:.1f}"
 

@@ -1,4 +1,4 @@
-"""What the search tries beyond the flags of train.py."""
+"""Variants of the training run that train.py has no flags for."""
 
 import functools
 from unittest import mock
@@ -64,7 +64,7 @@ def trivial_augment(images, seed):
 
 
 def transform(images, kind, strength):
-    """Shears, translates or rotates those images whose operation is one of these."""
+    """Shears, translates or rotates the images whose operation is one of these."""
     side = images.shape[1]
 
     def amount(name, most):
@@ -88,7 +88,7 @@ def transform(images, kind, strength):
 
 
 def with_trivial_augment():
-    """Adds it between the crop and the mixing of every batch: a context manager."""
+    """Applies trivial_augment to every batch before mixing: a context manager."""
     augment = batches.augment
 
     def both(images, labels, seed, size, mixup, cutmix, **options):
@@ -100,9 +100,9 @@ def with_trivial_augment():
 
 
 def with_averaged_weights(momentum=0.999):
-    """The weights at the end are an exponential moving average: a context manager.
+    """Makes the final weights an exponential moving average: a context manager.
 
-    Source of the averaging: Polyak and Juditsky 1992.
+    Source: Polyak and Juditsky 1992.
     """
     averaged = functools.partial(fused.AdamW, use_ema=True, ema_momentum=momentum)
     return mock.patch.object(fused, "AdamW", averaged)

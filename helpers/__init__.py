@@ -1,28 +1,29 @@
 """Code that the notebooks and commands share. A newcomer's order: resnet, recipe, training.
 
 resnet       the network: identity block, convolutional block, ResNet-50, ResNet-101
-recipe       every setting of a training run, with its default and its flag
+recipe       the settings of a training run, with their defaults and flags
 training     builds and trains a network by a recipe; checkpoints
+fused        faster layers and a faster optimizer for training
 distributed  training on several GPUs or machines
 batches      augmentation and batches
 data         images from files
-splits       which images are for training, validation and testing
+splits       training, validation and test images
 download     where data sets come from
-synthetic    pictures drawn by code, so that nothing has to be downloaded
-signs        what photos of sign-language digits need: sessions, hand masks, backgrounds
-precision    which precision is the fastest here
+synthetic    pictures drawn by code, which need no download
+signs        photographs of sign-language digits: sessions, hand masks, backgrounds
+precision    the fastest precision on this machine
 models       trained networks on disk, and predictions
 inference    a network rewritten to predict many pictures
 evaluation   scores
-measure      what a network costs, and how far its layers see
-files        files written whole or not at all
-versions     whether this Python fits and has the packages
+measure      multiply-adds, parameters and receptive fields
+files        atomic writes and checksums
+versions     checks Python and the installed packages
 """
 
 
 class UserError(Exception):
-    """Something the person at the keyboard can put right; the message says how, in one line."""
+    """An error that the user can fix; the message says how, in one line."""
 
     def _render_traceback_(self):
-        """What a notebook shows in place of a traceback."""
+        """What a notebook shows instead of a traceback."""
         return [str(self)]

@@ -1,4 +1,4 @@
-"""Images from files: any picture as a square of RGB, and folders with one sub-folder per class."""
+"""Images from files: single pictures, and folders with one sub-folder per class."""
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -10,23 +10,23 @@ from PIL import Image, ImageOps
 
 from helpers import UserError
 
-NOT_OBJECTS = ("BACKGROUND_Google",)  # pictures of nothing in particular; left out by custom
-LARGEST_IMAGE = 150_000_000  # pixels; more needs over a gigabyte to decode
+NOT_OBJECTS = ("BACKGROUND_Google",)  # random pictures; most papers leave them out
+LARGEST_IMAGE = 150_000_000  # pixels; a larger one takes over a gigabyte to decode
 
 
 def read_image(path, size):
-    """One picture, whatever its format, as RGB: uint8 (size, size, 3), squeezed to a square.
+    """Reads a picture of any format as RGB, stretched to a square: uint8 (size, size, 3).
 
-    Transparency becomes white, a camera's rotation is undone, 16-bit grey is scaled to 8 bits,
-    of an animation the first frame is taken. Raises UserError if it is not a whole picture.
+    Turns transparency white, applies the EXIF rotation, scales 16-bit grey to 8 bits and takes an
+    animation's first frame. Raises UserError if the file is not a complete picture.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of what is handled here
+            warnings.simplefilter("ignore")  # Pillow warns about what is handled here
             with Image.open(path) as image:
                 if image.width * image.height > LARGEST_IMAGE:
                     raise UserError(f"{path}: too large ({image.width} x {image.height} pixels).")
-                image.draft("RGB", (2 * size, 2 * size))  # a JPEG can be decoded smaller, faster
+                image.draft("RGB", (2 * size, 2 * size))  # decodes a JPEG smaller, and faster
                 image = ImageOps.exif_transpose(image)
                 if image.mode.startswith("I"):
                     image = Image.fromarray((np.asarray(image) // 256).astype("uint8"))
@@ -41,16 +41,16 @@ def read_image(path, size):
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise UserError(f"{path}: {error.strerror.lower()}.") from None
     except (Image.UnidentifiedImageError, Image.DecompressionBombError):
-        raise UserError(f"{path}: not a picture (or one in a format nobody can read).") from None
+        raise UserError(f"{path}: not a picture in a known format.") from None
     except Exception as error:  # Pillow's decoders raise many kinds on a damaged file
         raise UserError(f"{path}: a damaged picture ({error}).") from None
 
 
 def read_images(paths, size, keep=True):
-    """Reads many pictures at once: (uint8 (n, size, size, 3), list of UserErrors).
+    """Reads pictures in parallel: (uint8 (n, size, size, 3), list of UserError or None).
 
-    A picture that cannot be read leaves its error and a row of zeros. With keep=False pictures
-    are only checked, and the first result is None: memory stays bounded.
+    A picture that cannot be read becomes zeros. keep=False only checks them, in bounded memory;
+    the first result is then None.
     """
     images = np.zeros((len(paths), size, size, 3), "uint8") if keep else None
 
@@ -67,7 +67,7 @@ def read_images(paths, size, keep=True):
 
 
 class Images(NamedTuple):
-    """A folder of images, read: row i is the file paths[i] of class class_names[labels[i]]."""
+    """Images of a folder: row i is the file paths[i] of class class_names[labels[i]]."""
 
     paths: np.ndarray  # (n,) of str
     labels: np.ndarray  # (n,) of int
@@ -77,11 +77,10 @@ class Images(NamedTuple):
 
 
 def load_images(folder, size, keep=True, classes=None):
-    """Reads a folder with one sub-folder a class into an Images, in alphabetical order.
+    """Reads a folder with one sub-folder per class, in alphabetical order: an Images.
 
-    classes: the names of the sub-folders to read; None takes all. Files that are not whole
-    pictures are left out and listed in `skipped`. Raises UserError if fewer than two classes are
-    left.
+    classes: the sub-folders to read; None reads all. Files that cannot be read are listed in
+    `skipped`. Raises UserError if there are fewer than two classes, or one has no picture.
     """
     folder = Path(folder)
     class_names = sorted(
@@ -92,8 +91,8 @@ def load_images(folder, size, keep=True, classes=None):
     )
     if len(class_names) < 2:
         raise UserError(
-            f"{folder}: {len(class_names)} class folders, two or more are needed: one sub-folder "
-            "a class, named after it, with that class's pictures inside."
+            f"{folder} has {len(class_names)} class folders, two or more are needed: one "
+            "sub-folder per class, named after it, with that class's pictures inside."
         )
     paths, labels = [], []
     for label, name in enumerate(class_names):
@@ -107,18 +106,18 @@ def load_images(folder, size, keep=True, classes=None):
         pixels = pixels[good]
     for label, name in enumerate(class_names):
         if not (labels == label).any():
-            raise UserError(f"{folder / name}: no picture that can be read. Fill or remove it.")
+            raise UserError(f"{folder / name} has no readable picture: add some or remove it.")
     return Images(paths, labels, class_names, pixels, [str(e) for e in errors if e])
 
 
 def image_files(paths):
-    """The files meant by a list of files and folders (folders: all pictures in them, sorted)."""
+    """The files in a list of files and folders. Raises UserError if a folder is empty."""
     files = []
     for path in map(Path, paths):
         if path.is_dir():
             inside = files_in(path)
             if not inside:
-                raise UserError(f"{path}: the folder holds no file.")
+                raise UserError(f"{path}: the folder is empty.")
             files += inside
         else:
             files.append(path)
@@ -126,5 +125,5 @@ def image_files(paths):
 
 
 def files_in(folder):
-    """The files of a folder in alphabetical order, without hidden ones."""
+    """The visible files of a folder in alphabetical order."""
     return sorted(file for file in folder.iterdir() if file.is_file() and file.name[0] != ".")

@@ -1,8 +1,4 @@
-"""Where the images come from: downloads, checked and extracted; `dataset_folder` for all of them.
-
-Four sources, one layout, a folder with one sub-folder per class: Caltech 101, photos of digits in
-sign language, a folder of your own, and the synthetic pictures of `helpers.synthetic`.
-"""
+"""The data sets, each a folder with one sub-folder per class: downloaded, checked, extracted."""
 
 import hashlib
 import os
@@ -17,16 +13,15 @@ from pathlib import Path
 from helpers import UserError, synthetic
 from helpers.files import ROOT, sha256
 
-# The official file (Li, Andreeto, Ranzato, Perona).
-# A class that keeps a copy on its own server sets CALTECH101_URL, and CALTECH101_SHA256 if the
-# copy was packed anew.
+# The official file (Li, Andreeto, Ranzato, Perona). For a copy on your own server set the
+# environment variable CALTECH101_URL, and CALTECH101_SHA256 if you packed it again.
 CALTECH101_PAGE = "https://data.caltech.edu/records/mzrjq-6wc02"
 CALTECH101_URL = f"{CALTECH101_PAGE}/files/caltech-101.zip"
 CALTECH101_SHA256 = "331234750fc7f77520e50d9565e8b6907b03565e30320da1401130db08c61f91"
 CALTECH101_INNER = "101_ObjectCategories.tar.gz"
-# Digits in sign language: 2,062 photos by the students of Ankara Ayranci Anadolu High School (Mavi
-# and Dikle, Apache licence 2.0), at one commit. GitHub packs a zip anew for each download, so what
-# is compared is its content. A class that keeps a copy on its own server sets SIGNS_URL.
+# Digits in sign language: 2,062 photographs by students of Ankara Ayranci Anadolu High School (Mavi
+# and Dikle, Apache licence 2.0), at one commit. GitHub packs the zip again for each download, so
+# its content is checked. For a copy on your own server set SIGNS_URL.
 SIGNS_URL = (
     "https://github.com/ardamavi/Sign-Language-Digits-Dataset/archive/"
     "4b09433ef9d5c60602e8805bb54b8aa2428527f8.zip"
@@ -36,10 +31,7 @@ SIGNS_SHA256 = "ffca1ee1016e6fa7b5f9fcb8fc969d6895fe1f19ebd083f12da14e274f783749
 
 
 def data_folder(folder=None):
-    """The folder that holds all data: `folder`, else $RESNET50_DATA, else `data/` here.
-
-    Made if it is not there. Raises UserError if it cannot be.
-    """
+    """Makes the data folder: `folder`, else $RESNET50_DATA, else data/. Raises UserError."""
     folder = Path(folder or os.environ.get("RESNET50_DATA") or ROOT / "data").expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +43,7 @@ def data_folder(folder=None):
 
 
 def caltech101(folder=None):
-    """The folder of Caltech 101's 102 sub-folders; downloaded if not there. Raises UserError."""
+    """The folder with Caltech 101's 102 sub-folders, downloaded if missing. Raises UserError."""
     extracted = data_folder(folder) / "caltech-101"
     url = os.environ.get("CALTECH101_URL", CALTECH101_URL)
     fetch(extracted, "Caltech 101 (137 MB)", url, CALTECH101_PAGE, unpack_caltech101)
@@ -62,24 +54,23 @@ def caltech101(folder=None):
 
 
 def sign_digits(folder=None):
-    """The folder of the digits, sub-folders 0 to 9; downloaded if not there. Raises UserError."""
+    """The folder with the digits' sub-folders 0 to 9, downloaded if missing. Raises UserError."""
     extracted = data_folder(folder) / "sign-language-digits"
     url, what = os.environ.get("SIGNS_URL", SIGNS_URL), "photos of sign-language digits (17 MB)"
     return fetch(extracted, what, url, SIGNS_URL, unpack_sign_digits)
 
 
 def fetch(extracted, what, url, page, unpack):
-    """Downloads a zip and unpacks it to the folder `extracted`, if that is not there; returns it.
+    """Downloads a zip and unpacks it to the folder `extracted`, unless that exists; returns it.
 
-    Under its final name all is whole: work is done under another. what: the data's name for the
-    reader; page: where to get the zip by hand; unpack(zip, folder) raises UserError unless the
-    content is the wanted one. Then a zip that was downloaded is removed, one put there is kept.
+    what: the data's name in messages; page: where to get the zip by hand; unpack(zip, folder)
+    raises UserError for a wrong zip, which is then deleted if it was downloaded here.
     """
     if extracted.is_dir():
         return extracted
     archive = extracted.with_name(f"{extracted.name}.zip")
     part = extracted.with_name(f"{extracted.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # what an interrupted extraction left
+    shutil.rmtree(part, ignore_errors=True)  # of an interrupted extraction
     by_hand = archive.exists()
     if not by_hand:
         download(archive, what, url, page)
@@ -100,13 +91,13 @@ def fetch(extracted, what, url, page, unpack):
 
 
 def download(archive, what, url, page):
-    """Downloads `url` to the file `archive`, with a progress bar: all of it or nothing."""
+    """Downloads `url` to the file `archive`, completely or not at all, with a progress bar."""
     part = archive.with_name(f"{archive.name}.part")
-    part.unlink(missing_ok=True)  # what an interrupted download left
+    part.unlink(missing_ok=True)  # of an interrupted download
     print(f"Downloading {what} from {url}")
     socket.setdefaulttimeout(60)
     try:
-        import keras  # here: it takes seconds, and only a download needs it
+        import keras  # here, since it takes seconds
 
         keras.utils.get_file(part.name, url, cache_dir=archive.parent, cache_subdir="")
         part.rename(archive)
@@ -131,13 +122,13 @@ def unpack_caltech101(archive, folder):
     with zipfile.ZipFile(archive) as outer:
         inner = [name for name in outer.namelist() if name.endswith(CALTECH101_INNER)]
         if not inner:
-            raise UserError(f"{archive} holds no {CALTECH101_INNER}: delete it, start again.")
+            raise UserError(f"{archive} has no {CALTECH101_INNER}: delete it and start again.")
         with outer.open(inner[0]) as stream, tarfile.open(fileobj=stream, mode="r|gz") as tar:
             tar.extractall(folder, filter="data")  # "data" refuses paths that lead outside
 
 
 def unpack_sign_digits(archive, folder):
-    """Extracts the photos, one sub-folder per digit; they must be the commit's, byte for byte."""
+    """Extracts the photographs, one sub-folder per digit, and checks their SHA-256."""
     photo, lines = re.compile(r"[^/]+/Dataset/(\d/IMG_\d+\.JPG)"), []
     try:
         with zipfile.ZipFile(archive) as whole:
@@ -150,19 +141,19 @@ def unpack_sign_digits(archive, folder):
         lines = []
     if hashlib.sha256("".join(lines).encode()).hexdigest() != SIGNS_SHA256:
         raise UserError(
-            f"{archive} is not the sign-language digits' zip ({len(lines):,} of its "
+            f"{archive} is not the zip of sign-language digits ({len(lines):,} of "
             f"{SIGNS_PHOTOS:,} photos found): delete it and start again, or get it from {SIGNS_URL}"
         )
 
 
 def dataset_folder(name, folder=None):
-    """The folder of images that `--data NAME` means: caltech101, signs, sample or a path."""
+    """The folder of images for `--data NAME`: caltech101, signs, sample or a path."""
     if name == "caltech101":
         return caltech101(folder)
     if name == "signs":
         return sign_digits(folder)
     if name == "sample":
-        # Named after the drawing code, so that pictures of older code are never taken for new.
+        # The name changes with the drawing code, so that old pictures are never used.
         code = sha256(synthetic.__file__)[:8]
         return synthetic.write_pictures(data_folder(folder) / f"sample-{code}")
     if not Path(name).is_dir():

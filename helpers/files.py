@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and their checksums."""
+"""Atomic writes and checksums."""
 
 import hashlib
 import os
@@ -10,9 +10,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def atomic_write(path, write):
-    """Calls write(temporary path), then renames that file to `path`: all of it or nothing.
+    """Calls write(temporary path), then renames that file to `path`.
 
-    Raises UserError where the file cannot be written; what `path` held before is kept.
+    Raises UserError if the file cannot be written; an earlier `path` is then kept.
     """
     path = Path(path)
     part = path.with_name(f"part-{path.name}")
@@ -24,15 +24,15 @@ def atomic_write(path, write):
     except (OSError, RuntimeError) as error:  # h5py raises either on a full disk
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(
-            f"Cannot write {path} ({reason}). What was there before is kept; make room or get "
-            "permission, then start the same command again."
+            f"Cannot write {path} ({reason}). The earlier file is kept. Free disk space or get "
+            "permission to write, then start the same command again."
         ) from error
     finally:
         part.unlink(missing_ok=True)
 
 
 def write_csv(path, table):
-    """Writes a pandas.DataFrame as CSV, without its index: all of it or nothing."""
+    """Writes a pandas.DataFrame as CSV, without its index, by atomic_write."""
     atomic_write(path, lambda part: table.to_csv(part, index=False))
 
 

@@ -1,8 +1,8 @@
-"""Faster layers and a faster AdamW for training: the same numbers in fewer passes over memory.
+"""Faster BatchNormalization and AdamW for training: the same numbers in fewer passes over memory.
 
-Keras puts batch normalisation and AdamW together from single operations, each of which reads and
-writes a whole tensor. TensorFlow has a kernel for either; what is here calls them. Weights and
-optimizer state keep Keras's names and order, so files written with one load into the other.
+Keras builds both from single operations, each of which reads and writes a whole tensor; here
+TensorFlow's fused kernels do it. Weights and optimizer state keep Keras's names and order, so the
+same files load into either.
 """
 
 import functools
@@ -10,24 +10,20 @@ import functools
 import keras
 import tensorflow as tf
 
-# --- layers -------------------------------------------------------------------------------------
-
 
 class BatchNormalization(keras.layers.BatchNormalization):
     """keras.layers.BatchNormalization on TensorFlow's fused kernel: (n, h, w, c) -> the same.
 
-    Statistics are float32, whatever the precision of the input. Made by `fuse`, for layers that
-    the kernel suits. The class keeps Keras's name, which `.weights.h5` files name groups after.
+    Its statistics are float32 for every input precision. The class keeps Keras's name, by which
+    `.weights.h5` files name their groups.
     """
 
-    def call(self, inputs, training=None, mask=None):
-        if mask is not None:
-            return super().call(inputs, training=training, mask=mask)
+    def call(self, inputs, training=None):
         settings = (self.gamma, self.beta, self.epsilon)
         if not (training and self.trainable):
             return normalize(inputs, *settings, self.moving_mean, self.moving_variance)[0]
         outputs, mean, variance = normalize(inputs, *settings)
-        # The kernel's variance is the unbiased one: n / (n - 1) times the one that Keras averages.
+        # The kernel's variance is the unbiased one, n / (n - 1) times Keras's.
         n = tf.cast(tf.size(inputs) / inputs.shape[-1], tf.float32)
         variance *= tf.maximum(n - 1, 1) / n
         for average, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
@@ -36,7 +32,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 def normalize(x, gamma, beta, epsilon, mean=(), variance=()):
-    """The fused kernel: (outputs, mean, variance). Without mean and variance, the batch's own."""
+    """The fused kernel: (outputs, mean, variance); mean and variance default to the batch's."""
     outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=x,
         scale=gamma,
@@ -51,7 +47,7 @@ def normalize(x, gamma, beta, epsilon, mean=(), variance=()):
 
 @functools.cache
 def has_kernel(dtype):
-    """Whether this machine has the fused kernel, forward and backward, for this precision."""
+    """Whether this machine has the fused kernel and its gradient for this dtype."""
     x = tf.zeros((1, 2, 2, 8), dtype)
     try:
         with tf.GradientTape() as tape:
@@ -64,7 +60,7 @@ def has_kernel(dtype):
 
 
 def suits(layer):
-    """Whether the fused kernel computes what this layer does."""
+    """Whether the fused kernel computes the same as this layer."""
     return (
         type(layer) is keras.layers.BatchNormalization
         and len(layer.input.shape) == 4
@@ -72,7 +68,7 @@ def suits(layer):
         and layer.scale
         and layer.center
         and not layer.synchronized
-        and not getattr(layer, "renorm", False)  # Keras 3.13 has no such setting
+        and not getattr(layer, "renorm", False)  # absent in Keras 3.13
         and layer.variable_dtype == "float32"
         and layer.compute_dtype in ("float32", "bfloat16", "float16")
         and has_kernel(layer.compute_dtype)
@@ -80,7 +76,7 @@ def suits(layer):
 
 
 def fuse(model, any_size=False):
-    """A copy of a keras.Model with fused batch normalisation, where there is a kernel for it."""
+    """A copy of a keras.Model with fused batch normalisation, where the kernel allows it."""
 
     def copy(layer):
         kind = BatchNormalization if suits(layer) else type(layer)
@@ -90,10 +86,9 @@ def fuse(model, any_size=False):
 
 
 def clone(model, copy, any_size=False, kind=keras.Model):
-    """A copy of a keras.Model, of class `kind`, with copy(layer) in place of each layer.
+    """An uncompiled copy of a keras.Model, of class `kind`, with the layers copy(layer).
 
-    Layers have the same names and order, weights the same values. The copy is not compiled. With
-    any_size it takes images of any height and width.
+    It has the same weights. With any_size it takes images of any height and width.
     """
     bare = kind(model.inputs, model.outputs, name=model.name)  # not compiled
     inputs = [keras.Input((None, None, 3))] if any_size else None
@@ -103,16 +98,13 @@ def clone(model, copy, any_size=False, kind=keras.Model):
     return cloned
 
 
-# --- optimizer ----------------------------------------------------------------------------------
-
-
 class AdamW(keras.optimizers.AdamW):
-    """keras.optimizers.AdamW with TensorFlow's kernel for the update of a variable."""
+    """keras.optimizers.AdamW with TensorFlow's fused kernel."""
 
     def update_step(self, gradient, variable, learning_rate):
-        if self.amsgrad or isinstance(gradient, tf.IndexedSlices):  # not what the kernel computes
+        if self.amsgrad or isinstance(gradient, tf.IndexedSlices):  # not in the kernel
             return super().update_step(gradient, variable, learning_rate)
-        # Keras keeps the moments in private attributes, and gives no other way to them.
+        # Keras offers the moments only as private attributes.
         index = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(

@@ -1,18 +1,18 @@
-"""A network rewritten to predict many pictures: batch normalisation folded into convolutions."""
+"""Faster prediction: batch normalisation folded into the convolutions."""
 
 import keras
 import numpy as np
 
-# Layers that stay float32: the first ones, since pixels rounded to 8 bits move probabilities by
-# up to 0.014 (0.004 without), and the last ones, which cost nothing.
+# Layers that stay float32: the first, since bfloat16 pixels (8 significant bits) change
+# probabilities by up to 0.014 instead of 0.004, and the last, which cost nothing.
 FLOAT32 = ("scaling", "conv1_pad", "conv1_conv", "avg_pool", "predictions")
 
 
 def fold_batch_norm(model, precision="float32"):
     """A copy of a network that predicts faster and cannot be trained: a keras.Model.
 
-    Each BatchNormalization, called x_bn, must follow the Conv2D called x_conv. precision: the
-    dtype of the weights and outputs of all layers but those in FLOAT32, such as "bfloat16".
+    Each BatchNormalization x_bn must follow the Conv2D x_conv. precision: the dtype, such as
+    "bfloat16", of all layers but those in FLOAT32.
     Source: Jacob et al. 2018, "Quantization and Training of Neural Networks", section 3.2.
     """
     norms = [each for each in model.layers if isinstance(each, keras.layers.BatchNormalization)]
@@ -37,10 +37,7 @@ def fold_batch_norm(model, precision="float32"):
 
 
 def fold(kernel, bias, norm):
-    """[kernel, bias] of a convolution that computes what it and `norm` after it do.
-
-    At test time, batch normalisation scales and shifts each channel by constants.
-    """
+    """[kernel, bias] of the convolution that equals this one followed by `norm` at test time."""
     gamma, beta, mean, variance = norm.get_weights()
     factor = gamma / np.sqrt(variance + norm.epsilon)
     return [kernel * factor, (bias - mean) * factor + beta]

@@ -1,4 +1,4 @@
-"""What a network costs: multiply-adds, parameters, and how far its layers see."""
+"""What a network costs, and how much of the image its layers see."""
 
 import math
 import re
@@ -9,29 +9,28 @@ from keras import layers
 
 
 def macs(model):
-    """Multiply-adds for one image: every convolution and dense layer of a model.
+    """Multiply-adds of a model's convolutions and dense layers for one image.
 
-    Each kernel is used once at each output position. Biases and batch normalisation are left
-    out, as is usual: in ResNet-50 they are not one in a hundred.
+    Biases and batch normalisation are left out, as usual: under 1 % of ResNet-50.
     """
     return sum(layer_macs(layer) for layer in model.layers)
 
 
 def layer_macs(layer):
-    """Multiply-adds of one layer for one image; 0 for all but Conv2D and Dense."""
+    """Multiply-adds of one layer for one image; 0 unless it is a Conv2D or Dense."""
     if not isinstance(layer, layers.Conv2D | layers.Dense):
         return 0
     return math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
 
 
 def receptive_field(model):
-    """How far each layer can see, in input pixels along one axis: {layer name: pixels}.
+    """The side of each layer's receptive field in input pixels: {layer name: pixels}.
 
-    Where paths meet, the longest counts; pixels beyond the image's edge are counted too;
-    math.inf from a global pooling or dense layer on. Source: Araujo et al. 2019, "Computing
-    Receptive Fields of Convolutional Neural Networks", equation (2).
+    Where paths meet, the largest counts; padding counts; math.inf from a global pooling or dense
+    layer on. Source: Araujo et al. 2019, "Computing Receptive Fields of Convolutional Neural
+    Networks", equation (2).
     """
-    seen = {}  # tensor -> (what a position sees, distance to the next position), in input pixels
+    seen = {}  # tensor -> (receptive field, stride), in input pixels
     fields = {}
     for layer in model.layers:
         inputs = layer.input if isinstance(layer.input, list) else [layer.input]
@@ -47,16 +46,13 @@ def receptive_field(model):
 
 
 def layer_table(model, by="stage"):
-    """What the parts of a network make and cost: a pandas.DataFrame with a row for each part.
+    """Output shape and cost of each part of a network: a pandas.DataFrame, one row per part.
 
-    by: "layer", "block" or "stage", read from names such as "conv2_block1_1_conv". Multiply-adds
+    by: "layer", "block" or "stage", taken from names such as "conv2_block1_1_conv". Multiply-adds
     are for one image; the receptive field is that of the part's last layer, in pixels, or "all".
     """
-    pattern = {
-        "layer": ".*",
-        "block": r"(conv|pool)\d(_block\d+)?|.*",
-        "stage": r"(conv|pool)\d|.*",
-    }
+    block, stage = r"(conv|pool)\d(_block\d+)?|.*", r"(conv|pool)\d|.*"
+    pattern = {"layer": ".*", "block": block, "stage": stage}
     fields = receptive_field(model)
     rows = {}
     for layer in model.layers:

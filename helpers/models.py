@@ -1,4 +1,4 @@
-"""Trained networks: a folder with weights and a card that says what they are; predictions."""
+"""Trained networks, each a folder with weights and a card that describes them; predictions."""
 
 import json
 import os
@@ -19,24 +19,17 @@ from helpers.recipe import STAGES
 from helpers.resnet import ARCHITECTURES, copy_weights, imagenet_scaling
 
 MODELS = ROOT / "models"
-FEW = 8  # pictures, answered before `predict` would have built its graph
+FEW = 8  # pictures: faster without the graph that `predict` builds
 WEIGHTS, CARD = "model.weights.h5", "card.json"
 # Keys of cards that earlier versions wrote: {then: now}.
-RENAMED = {
-    "read_size": "test_size",
-    "start": "init_from",
-    "start_sha256": "init_sha256",
-    "frozen": "freeze",
-}
-
-# --- predictions --------------------------------------------------------------------------------
+RENAMED = {"read_size": "test_size", "frozen": "freeze"}
+RENAMED |= {"start": "init_from", "start_sha256": "init_sha256"}
 
 
 def test_size(image_size, min_crop_scale):
-    """Test-time image size; larger after training on small crops.
+    """The side of test images: larger after training on small crops, where objects look larger.
 
-    Objects look larger in small crops than in whole pictures, so such a network is also shown
-    the centre of a picture. Source: Touvron et al. 2019 (FixRes).
+    Source: Touvron et al. 2019 (FixRes).
     """
     return load_size(image_size) if min_crop_scale < 0.6 else image_size
 
@@ -44,11 +37,11 @@ def test_size(image_size, min_crop_scale):
 test_size.__test__ = False  # pytest takes functions of this name for tests
 
 
-def predict_probabilities(model, pixels, batch_size=64):
+def predict_probabilities(model, pixels):
     """Probabilities (n, classes) for uint8 images (n, s, s, 3): the mean over several views.
 
-    A view is the whole picture or, if it is larger than the network's input (see test_size), its
-    centre crop; each is also mirrored.
+    The views are the whole picture, its centre crop if it is larger than the network's input (see
+    test_size), and both mirrored.
     """
     size = model.input_shape[1]
     views = [pixels]
@@ -60,12 +53,12 @@ def predict_probabilities(model, pixels, batch_size=64):
     if len(pixels) <= FEW:
         answers = model(np.concatenate(views), training=False).numpy()
         return np.mean(np.split(answers, len(views)), axis=0)
-    batches = [tf.data.Dataset.from_tensor_slices(view).batch(batch_size) for view in views]
+    batches = [tf.data.Dataset.from_tensor_slices(view).batch(64) for view in views]
     return np.mean([model.predict(without_autotune(b), verbose=0) for b in batches], axis=0)
 
 
 def temper(probabilities, temperature):
-    """Probabilities (n, classes) at another temperature: below 1 surer, above 1 less sure.
+    """Probabilities (n, classes) at another temperature: above 1 less confident.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
     """
@@ -74,26 +67,26 @@ def temper(probabilities, temperature):
 
 
 def top_k(probabilities, class_names, k=5):
-    """The k most likely classes of one picture: a list of (name, probability)."""
+    """The k most likely classes of one picture: [(name, probability), ...]."""
     best = np.argsort(-probabilities, kind="stable")[:k]
     return [(class_names[label], float(probabilities[label])) for label in best]
 
 
-# --- reading ------------------------------------------------------------------------------------
+# --- loading ------------------------------------------------------------------------------------
 
 
 def model_folder(name):
-    """The folder that `name` means: a folder, or the name of one in models/."""
+    """The folder `name`, or the one of that name in models/."""
     return Path(name) if Path(name).is_dir() else MODELS / name
 
 
 def read_card(folder):
-    """The card of the model in `folder`, a dict. Raises UserError."""
+    """The card of the model in `folder`: a dict. Raises UserError."""
     path = Path(folder) / CARD
     if not path.is_file():
         raise UserError(
             f"No trained model in {folder}: train one (python train.py --data sample takes "
-            "minutes), or name another with --model."
+            "minutes), or choose another with --model."
         )
     try:
         card = {RENAMED.get(key, key): value for key, value in json.loads(path.read_text()).items()}
@@ -104,29 +97,29 @@ def read_card(folder):
             raise ValueError("impossible values")
         return card
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({error!r}): train or fetch the model anew.") from error
+        raise UserError(f"{path} is damaged ({error!r}): train or fetch it again.") from error
 
 
 def load_model(name):
-    """The model `name` (a folder, or the name of one in models/): (keras.Model, card).
+    """The model in the folder `name`, or of that name in models/: (keras.Model, card).
 
-    A network that was trained with its first stages frozen stores only the others; it is put
-    together with the one that it started from. Raises UserError if either is missing or changed.
+    A network with frozen stages stores only the other layers; the rest comes from the network it
+    started from. Raises UserError if either is missing or damaged.
     """
     folder = model_folder(name)
     card = read_card(folder)
     weights = folder / WEIGHTS
     if not weights.is_file():
-        raise UserError(f"{weights} is missing: train or fetch the model anew.")
+        raise UserError(f"{weights} is missing: train or fetch the model again.")
     if sha256(weights) != card["weights_sha256"]:
-        raise UserError(f"{weights} is damaged or not the one its card names: fetch both anew.")
+        raise UserError(f"{weights} does not match the checksum in its card: fetch both again.")
     model = stored = float32_network(card)
     if card.get("freeze"):
         init, init_card = load_model(card["init_from"])
         if init_card["weights_sha256"] != card["init_sha256"]:
             raise UserError(
-                f"{folder} goes with other weights than {model_folder(card['init_from'])} holds "
-                "now: fetch both anew, or train it again."
+                f"{folder} was trained from other weights than those in "
+                f"{model_folder(card['init_from'])}: fetch both again, or train it again."
             )
         copy_weights(init, model, but=["predictions"])
         stored = layers_after(model, card["freeze"])
@@ -134,7 +127,7 @@ def load_model(name):
         with warnings.catch_warnings(action="ignore"):  # Keras warns, then raises
             stored.load_weights(weights)
     except Exception as error:  # h5py and Keras raise many kinds
-        raise UserError(f"{weights} does not fit its card: fetch both anew.") from error
+        raise UserError(f"{weights} does not fit its card: fetch both again.") from error
     return model, card
 
 
@@ -148,7 +141,7 @@ def float32_network(card):
 
 @contextmanager
 def dtype_policy(name):
-    """Layers that are built inside get this Keras dtype policy, such as "mixed_bfloat16"."""
+    """Gives layers built inside it this Keras dtype policy, such as "mixed_bfloat16"."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -158,27 +151,27 @@ def dtype_policy(name):
 
 
 def layers_after(model, stage):
-    """The layers after `stage` ("conv1" to "conv5") as a model that shares their weights."""
+    """The layers after `stage` ("conv1" to "conv5"): a keras.Model that shares their weights."""
     kept = STAGES[: STAGES.index(stage) + 1]
     frozen = [layer for layer in model.layers if layer.name.startswith(kept)]
     return keras.Model(frozen[-1].output, model.output)
 
 
-# --- writing ------------------------------------------------------------------------------------
+# --- saving -------------------------------------------------------------------------------------
 
 
 def save_float16(model, path):
-    """Writes a model's weights as float16: half the size, loaded by plain `load_weights`.
+    """Writes a model's weights as float16, half the size; `load_weights` reads them.
 
-    The model must not be compiled: its file would hold the optimizer's state as well. Raises
-    UserError where a weight is too large.
+    The model must not be compiled, or the optimizer's state would be written as well. Raises
+    UserError if a weight is too large.
     """
 
     def copy_item(target, name, item):
         if isinstance(item, h5py.Group):
             copy = target.require_group(name)
         elif item.dtype == "float32":
-            with np.errstate(over="ignore"):  # the next line says it better
+            with np.errstate(over="ignore"):  # checked in the next line
                 halves = item[()].astype("float16")
             if not np.isfinite(halves).all():
                 raise UserError("A weight is too large for float16: the training run diverged.")
@@ -202,19 +195,13 @@ def save_float16(model, path):
 
 
 def save_card(folder, card):
-    """Writes the card of the weights in `folder`; returns it whole.
-
-    It comes last and holds the weights' SHA-256: without a card that fits, a folder is no model.
-    """
+    """Writes the card, last of all, with machine, versions and the weights' SHA-256; returns it."""
+    gpus = ", ".join(gpu.name for gpu in tf.config.list_physical_devices("GPU")) or "no GPU"
+    machine = f"{os.cpu_count()} cores, {gpus}, {platform.machine()}"
     versions = {"python": platform.python_version(), "tensorflow": tf.__version__}
     versions |= {"keras": keras.__version__, "numpy": np.__version__}
-    card = {**card, "versions": versions, "weights_sha256": sha256(Path(folder) / WEIGHTS)}
+    about = {"machine": machine, "versions": versions}
+    card = {**card, **about, "weights_sha256": sha256(Path(folder) / WEIGHTS)}
     text = json.dumps(card, indent=1) + "\n"
     atomic_write(Path(folder) / CARD, lambda part: part.write_text(text))
     return card
-
-
-def machine():
-    """This machine, in words."""
-    gpus = [gpu.name for gpu in tf.config.list_physical_devices("GPU")]
-    return f"{os.cpu_count()} cores, {', '.join(gpus) or 'no GPU'}, {platform.machine()}"

@@ -1,4 +1,4 @@
-"""Which precision is the fastest on this machine."""
+"""The fastest precision on this machine."""
 
 import time
 
@@ -6,11 +6,10 @@ import tensorflow as tf
 
 
 def choose_precision():
-    """The fastest dtype policy here, by a half-second benchmark: "float32" or a mixed one.
+    """The fastest dtype policy in a half-second benchmark: "float32" or a mixed one.
 
-    On a CPU with AVX512-BF16 "mixed_bfloat16" makes training about 1.6 times as fast, on others
-    slower. GPUs are tried in float16 too, the only half precision of older ones; the loss is
-    then scaled, see training.compile_model.
+    bfloat16 is fast only on CPUs with instructions for it; float16 is for GPUs alone, the half
+    precision of older ones.
     """
     gpu = bool(tf.config.list_physical_devices("GPU"))
     best = "float32"
@@ -23,7 +22,7 @@ def choose_precision():
 
 
 def convolution_seconds(dtype):
-    """How long a 3x3 convolution takes here; infinity where this precision has no kernel."""
+    """Time of a 3x3 convolution in this dtype; infinity if it has no kernel here."""
     images = 256 if tf.config.list_physical_devices("GPU") else 32
     x = tf.cast(tf.random.stateless_uniform((images, 16, 16, 128), (0, 0)), dtype)
     kernel = tf.cast(tf.random.stateless_uniform((3, 3, 128, 128), (0, 1)), dtype)

@@ -1,54 +1,54 @@
-"""Every setting of a training run, once: default, flag of train.py, and line on the model's card.
+"""The settings of a training run, each a default, a flag of train.py and a line of the card.
 
-Needs nothing but Python, so that `train.py --help` answers at once.
+Imports only the standard library, so that `train.py --help` answers at once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 
-STAGES = ("conv1", "conv2", "conv3", "conv4", "conv5")  # how the layers' names begin
+STAGES = ("conv1", "conv2", "conv3", "conv4", "conv5")  # prefixes of the layers' names
 
 
 def setting(default, help, **limits):
-    """A field of Recipe. limits: kind, at_least, at_most, below or choices of its values."""
+    """A field of Recipe. limits: at_least, at_most, below or choices of its values."""
     return field(default=default, metadata={"help": help, **limits})
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a training run computes. Two runs with equal recipes and data give equal networks."""
+    """The settings of a training run."""
 
     architecture: str = setting("resnet50", "the network", choices=("resnet50", "resnet101"))
     image_size: int = setting(64, "side in pixels", at_least=32)
-    start_size: int = setting(None, "side at first; grows by 32 up to the last", at_least=32)
-    per_class: int = setting(30, "training images per class; the rest is for testing", at_least=1)
-    val_per_class: int = setting(0, "of those, images per class kept for validation", at_least=0)
+    start_size: int = setting(None, "first side; grows by 32 to --image-size", at_least=32)
+    per_class: int = setting(30, "training images per class; the rest are for testing", at_least=1)
+    val_per_class: int = setting(0, "how many of those are for validation", at_least=0)
     epochs: int = setting(140, "passes over the training images", at_least=1)
     batch_size: int = setting(32, "images per step", at_least=2)
-    seed: int = setting(0, "of weights, order and augmentation", at_least=0)
-    split_seed: int = setting(0, "of the split", at_least=0)
+    seed: int = setting(0, "seed of weights, order and augmentation", at_least=0)
+    split_seed: int = setting(0, "seed of the split", at_least=0)
     optimizer: str = setting("adamw", "adamw or sgd", choices=("adamw", "sgd"))
     learning_rate: float = setting(1e-3, "peak of the schedule", at_least=0.0)
-    weight_decay: float = setting(0.05, "decoupled, of kernels only", at_least=0.0)
-    label_smoothing: float = setting(0.1, "of the targets", at_least=0.0, below=1)
+    weight_decay: float = setting(0.05, "decoupled weight decay, of kernels only", at_least=0.0)
+    label_smoothing: float = setting(0.1, "of the target probabilities", at_least=0.0, below=1)
     mixup: float = setting(0.2, "alpha of the Beta distribution, 0 for none", at_least=0.0)
-    cutmix: float = setting(0.5, "share of the images mixed by CutMix", at_least=0.0, at_most=1)
+    cutmix: float = setting(0.5, "fraction of images mixed by CutMix", at_least=0.0, at_most=1)
     unmixed: float = setting(0.0, "last share of epochs without mixing", at_least=0.0, at_most=1)
-    min_crop_scale: float = setting(0.45, "shortest side of a crop", at_least=0.1, at_most=1)
-    zero_init_residual: bool = setting(True, "start each block's last gamma at 1, not 0")
+    min_crop_scale: float = setting(0.45, "smallest crop side (0 to 1)", at_least=0.1, at_most=1)
+    zero_init_residual: bool = setting(True, "start each block's last gamma at 1 instead of 0")
     batch_norm_momentum: float = setting(None, "default: by steps per epoch", at_least=0.0, below=1)
     precision: str = setting(
         "auto",
-        "auto measures which is faster here",
+        "auto measures which is fastest",
         choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
     )
     imagenet: bool = setting(False, "start from ImageNet weights (a download)")
-    init_from: str = setting(None, "trained network to start from: a name in models/, or a folder")
-    freeze: str = setting(None, "keep --init-from up to this stage", choices=STAGES)
+    init_from: str = setting(None, "network to start from: a name in models/, a folder or random")
+    freeze: str = setting(None, "freeze --init-from up to this stage", choices=STAGES)
 
     def at_epoch(self, epoch):
-        """The recipe of one epoch, from 0: the image size grows, and mixing ends before the end.
+        """The recipe of one epoch, from 0, with its image size and mixing.
 
         Source of growing images: Howard et al. 2018 (fast.ai's DAWNBench entry); Tan and Le 2021
         (EfficientNetV2), section 4.
@@ -60,28 +60,13 @@ class Recipe:
         return now
 
 
-# What differs between the data sets.
-CALTECH101 = Recipe()
+UNMIXED = Recipe(mixup=0.0, cutmix=0.0)
 RECIPES = {
-    "caltech101": CALTECH101,
-    "sample": replace(
-        CALTECH101,
-        per_class=45,
-        val_per_class=5,
-        epochs=24,
-        mixup=0.0,
-        cutmix=0.0,
-        min_crop_scale=0.7,
-    ),
+    "caltech101": Recipe(),
+    "sample": replace(UNMIXED, per_class=45, val_per_class=5, epochs=24, min_crop_scale=0.7),
     "signs": replace(
-        CALTECH101,
-        per_class=None,
-        epochs=40,
-        mixup=0.0,
-        cutmix=0.0,
-        min_crop_scale=0.85,
-        init_from="caltech101",
+        UNMIXED, per_class=None, epochs=40, min_crop_scale=0.85, init_from="caltech101"
     ),
-    "folder": replace(CALTECH101, per_class=None, epochs=100),
+    "folder": Recipe(per_class=None, epochs=100),
 }
 SETTINGS = {item.name: item.metadata for item in fields(Recipe)}

@@ -1,7 +1,7 @@
 """ResNet-50 (He et al. 2015, "Deep Residual Learning for Image Recognition", Table 1).
 
-Layer names, layer order and constants are those of `keras.applications.ResNet50`, so weight
-files made for one fit the other. The notebooks 01-03 build these same functions, line for line.
+Layer names, order and constants are those of `keras.applications.ResNet50`, so weight files of
+one fit the other. Notebooks 01-03 build these functions, line for line.
 """
 
 import keras
@@ -118,7 +118,7 @@ ARCHITECTURES = {"resnet50": ResNet50, "resnet101": ResNet101}
 
 
 def imagenet_scaling():
-    """Input scaling for ImageNet weights (Keras "caffe" mode): subtracts the mean RGB."""
+    """The input scaling of ImageNet weights (Keras "caffe" mode): subtracts the mean RGB."""
     return layers.Normalization(mean=IMAGENET_MEAN_RGB, variance=(1, 1, 1), name="scaling")
 
 
@@ -128,10 +128,8 @@ def imagenet_network(architecture, input_shape, classes, weights="imagenet"):
     weights: "imagenet", downloaded once by keras.applications, or a file of such weights. Raises
     UserError if they cannot be downloaded.
     """
-    library = {
-        "resnet50": keras.applications.ResNet50,
-        "resnet101": keras.applications.ResNet101,
-    }[architecture]
+    network = ARCHITECTURES[architecture]
+    library = getattr(keras.applications, network.__name__)
     try:
         source = library(include_top=False, weights=weights, input_shape=input_shape)
     except Exception as error:  # get_file raises plain Exception
@@ -139,19 +137,18 @@ def imagenet_network(architecture, input_shape, classes, weights="imagenet"):
             f"The ImageNet weights could not be downloaded ({' '.join(str(error).split())}): "
             "check the connection, or leave out --imagenet."
         ) from error
-    model = ARCHITECTURES[architecture](input_shape, classes, scaling=imagenet_scaling())
+    model = network(input_shape, classes, scaling=imagenet_scaling())
     copy_weights(source, model)
-    # Those weights expect blue first, ours red first: reverse the first kernel's input channels.
+    # Those weights take BGR, ours RGB: reverse the first kernel's input channels.
     kernel, bias = source.get_layer("conv1_conv").get_weights()
     model.get_layer("conv1_conv").set_weights([kernel[:, :, ::-1], bias])
     return model
 
 
 def copy_weights(source, target, but=()):
-    """Copies every weight of `source` into the layer of the same name in `target`.
+    """Copies the weights of `source` into the layers of the same names in `target`.
 
-    but: names of layers to leave out. Raises ValueError where `target` lacks the layer or its
-    shape differs.
+    but: names of layers to skip. Raises ValueError if a layer is missing or has another shape.
     """
     for layer in source.layers:
         if layer.weights and layer.name not in but:

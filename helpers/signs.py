@@ -1,7 +1,4 @@
-"""Digits in sign language: when each photo was taken, where the hand is, what may be different.
-
-The photos' numbers run signer after signer, 0 to 9; the time is stored in each file.
-"""
+"""Photographs of digits in sign language: recording sessions, hand masks, backgrounds."""
 
 from datetime import datetime
 
@@ -13,15 +10,15 @@ from helpers import UserError, synthetic
 from helpers.data import load_images
 from helpers.download import dataset_folder
 
-DATE_TIME = 306  # EXIF's number for it
-BREAK = 20 * 60  # seconds without a photo that end a session
+DATE_TIME = 306  # EXIF tag
+BREAK = 20 * 60  # seconds without a photograph that end a session
 
 
 def sessions(paths):
-    """Which session each photo belongs to: int (n,), counted from 0.
+    """The recording session of each photograph: int (n,), counted from 0.
 
-    The signers came one after the other, in seven sessions with the same wall and light; between
-    them lie 20 minutes or more. Raises UserError if a file does not say when it was taken.
+    Sessions are at least 20 minutes apart. Raises UserError if a file does not say when it was
+    taken.
     """
     times = np.array([time_of(path) for path in paths])
     order = np.argsort(times)
@@ -31,26 +28,26 @@ def sessions(paths):
 
 
 def time_of(path):
-    """When a photo was taken, in seconds since 1970."""
+    """When a photograph was taken, in seconds since 1970. Raises UserError."""
     with Image.open(path) as image:
         text = image.getexif().get(DATE_TIME, "")
     try:
         return datetime.strptime(text, "%Y:%m:%d %H:%M:%S").timestamp()
     except ValueError:
-        raise UserError(f"{path}: the photo does not say when it was taken.") from None
+        raise UserError(f"{path}: the file does not say when the photograph was taken.") from None
 
 
 def hand_masks(images):
-    """Where the hand is: uint8 (n, s, s), 255 on the hand and 0 beside it.
+    """Masks of hands: uint8 (n, s, s), 255 on the hand and 0 elsewhere.
 
-    images: uint8 (n, s, s, 3), each one hand before a plain, greyish wall. Skin is redder than
-    the wall; the threshold is half-way between the two (Otsu 1979).
+    images: uint8 (n, s, s, 3), each with one hand in front of a plain, greyish wall, which is less
+    red than skin.
     """
     return np.stack([hand_mask(image) for image in images])
 
 
 def hand_mask(image):
-    """As hand_masks, for one image: uint8 (s, s, 3) -> (s, s)."""
+    """The mask of one image: uint8 (s, s, 3) -> (s, s)."""
     image = image.astype("float32")
     red = (image[..., 0] - image[..., 2]) / (image.max(axis=-1) + 1)
     red = ndimage.gaussian_filter(red, 0.7)
@@ -60,12 +57,12 @@ def hand_mask(image):
     mask = pieces == 1 + np.argmax(sizes)  # the largest piece is the hand
     holes, count = ndimage.label(~mask)
     sizes = ndimage.sum(~mask, holes, range(1, count + 1))
-    small = 1 + np.flatnonzero(sizes < 0.004 * mask.size)  # a nail or a shine, not a 0's ring
+    small = 1 + np.flatnonzero(sizes < 0.004 * mask.size)  # a nail, not the hole of a 0
     return (255 * (mask | np.isin(holes, small))).astype("uint8")
 
 
 def otsu_threshold(values):
-    """The value that parts an array into two classes that lie furthest apart (Otsu 1979)."""
+    """The threshold that maximises the variance between two classes of values (Otsu 1979)."""
     counts, edges = np.histogram(values, 64)
     middles = (edges[1:] + edges[:-1]) / 2
     below = counts.cumsum()[:-1]
@@ -75,27 +72,20 @@ def otsu_threshold(values):
     return middles[np.argmax(between)]
 
 
-# --- other backgrounds --------------------------------------------------------------------------
-
-
 def backgrounds(size, folder=None):
-    """What may be behind a hand in training: uint8 (n, size, size, 3), half of it drawn pictures.
+    """Backgrounds for copy_paste, half synthetic pictures, half noise: uint8 (n, size, size, 3).
 
-    All photos have the same plain wall. Synthetic pictures lend things with edges, `pink_noise`
-    what lies between. folder: where data is kept.
+    folder: the data folder.
     """
     drawn = load_images(dataset_folder("sample", folder), size).pixels
     return np.concatenate([drawn, synthetic.pink_noise(len(drawn), size)])
 
 
-# --- how alike two photos are -------------------------------------------------------------------
-
-
 def nearest(pixels, train, test):
-    """The training image most like each test image: (distances, rows of `train`), both (n,).
+    """The most similar training image of each test image: (distances, rows of `train`), both (n,).
 
-    The distance is the root mean square difference of the grey values, each image reduced to
-    32 x 32 pixels, mean 0 and standard deviation 1. Copies have 0, unrelated images about 1.4.
+    The distance is the root mean square difference of the grey values, each image resized to
+    32 x 32 pixels, mean 0 and standard deviation 1: 0 for copies, about 1.4 if unrelated.
     """
     grey = [Image.fromarray(image).convert("L").resize((32, 32)) for image in pixels]
     grey = np.stack([np.asarray(image, "float32").ravel() for image in grey])

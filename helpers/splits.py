@@ -1,4 +1,4 @@
-"""Which images are for training, validation and testing."""
+"""Splits into training, validation and test images."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from helpers.files import write_csv
 def split(labels, class_names, per_class=None, val_per_class=0, seed=0):
     """Splits images class by class: index arrays (train, val, test).
 
-    per_class images of each class are for training, the rest for testing; None takes 80 % of each
-    class. val_per_class of the training ones are cut off for validation. The same labels and seed
-    always give the same split. Raises UserError if a class has too few images.
+    per_class images of each class are for training (None: 80 %), the rest for testing;
+    val_per_class of the training images become validation images. Raises UserError if a class has
+    too few images.
     """
     rng = np.random.default_rng(seed)
     train, val, test = [], [], []
@@ -36,11 +36,11 @@ def split(labels, class_names, per_class=None, val_per_class=0, seed=0):
 
 
 def split_groups(labels, class_names, groups, per_class=None, val_per_class=0, seed=0):
-    """As split, but images of one group never lie on two sides. groups: int (n,).
+    """As split, but all images of a group go to the same part. groups: int (n,).
 
-    The groups form five folds of about the same size; seed % 5 says which one is for testing, so
-    the seeds 0-4 together test every image once. With val_per_class the next fold is for
-    validation. per_class=None takes all. Raises UserError if a class has too few images.
+    The groups form five folds of similar size. Fold seed % 5 is for testing, so the seeds 0-4
+    together test every image once; with val_per_class the next fold is for validation.
+    per_class=None takes all. Raises UserError if a class has too few images.
     """
     rng = np.random.default_rng(seed)
     folds = [fold for _, fold in GroupKFold(5).split(labels, groups=groups)]

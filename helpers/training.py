@@ -1,8 +1,4 @@
-"""Builds a network and trains it by a recipe; a killed run goes on after its last epoch.
-
-`model.fit` loops over the batches. What a run needs to go on lies in one file, written whole or
-not at all.
-"""
+"""Builds a network and trains it by a recipe; a stopped run resumes after its last epoch."""
 
 import itertools
 import json
@@ -33,8 +29,8 @@ CHECKPOINT, BEST, HISTORY = "checkpoint.weights.h5", "best.weights.h5", "history
 def build_model(recipe, classes, init=None):
     """The network to train: from random weights, ImageNet weights or the trained network `init`.
 
-    Copies every layer of `init` but the classifier, and its input scaling. Weights and batches
-    are random by recipe.seed. Raises UserError where ImageNet weights cannot be downloaded.
+    Of `init` it takes all weights but the classifier's, and the input scaling. Raises UserError if
+    ImageNet weights cannot be downloaded.
     """
     keras.utils.set_random_seed(recipe.seed)
     network, shape = ARCHITECTURES[recipe.architecture], (recipe.image_size, recipe.image_size, 3)
@@ -53,21 +49,16 @@ def build_model(recipe, classes, init=None):
 
 
 def zero_init_residual(model):
-    """Starts each block as its shortcut alone: its last gamma is 0. Returns the model.
-
-    Source: Goyal et al. 2017, section 5.1.
-    """
+    """Sets each block's last gamma to 0: it starts as its shortcut (Goyal et al. 2017, 5.1)."""
     for layer in model.layers:
         if layer.name.endswith("_3_bn"):
             layer.gamma.assign(tf.zeros_like(layer.gamma))
-    return model
 
 
 def freeze(model, stage):
-    """Keeps a network's layers up to `stage` ("conv1" to "conv5") as they are; returns it.
+    """Freezes a network's layers up to `stage` ("conv1" to "conv5"); returns it.
 
-    Their weights get no gradient, and their BatchNorm layers run in inference mode: they
-    normalise with the moving averages and do not update them.
+    Frozen BatchNorm layers run in inference mode and keep their moving averages.
     """
     kept = STAGES[: STAGES.index(stage) + 1]
     for layer in model.layers:
@@ -78,15 +69,14 @@ def freeze(model, stage):
 def set_batch_norm_momentum(model, steps, momentum=None):
     """Sets every BatchNorm layer's momentum, by default from the steps per epoch.
 
-    With Keras's 0.99 the moving averages lag behind where an epoch has few steps. Source of the
-    rule: Chen et al. 2020 (SimCLR), B.8. Returns the model.
+    With Keras's 0.99 the moving averages lag if an epoch has few steps. Source of the rule: Chen
+    et al. 2020 (SimCLR), B.8.
     """
     if momentum is None:
         momentum = min(max(1 - 10 / steps, 0.9), 0.99)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = momentum
-    return model
 
 
 def learning_rate_schedule(peak, steps, epochs):
@@ -98,7 +88,7 @@ def learning_rate_schedule(peak, steps, epochs):
 
 
 def build_optimizer(recipe, steps):
-    """AdamW (Loshchilov and Hutter 2017) or SGD with Nesterov momentum; kernels alone decay."""
+    """AdamW (Loshchilov and Hutter 2017) or SGD with Nesterov momentum; only kernels decay."""
     schedule = learning_rate_schedule(recipe.learning_rate, steps, recipe.epochs)
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(
@@ -111,14 +101,12 @@ def build_optimizer(recipe, steps):
 
 
 def compile_model(model, recipe, steps):
-    """Compiles with the recipe's optimizer and smoothed cross-entropy; returns the model.
+    """Compiles the model with the recipe's optimizer and loss; returns it.
 
-    In mixed_float16 Keras puts a LossScaleOptimizer around the optimizer: gradients that are too
-    small for float16 are scaled up.
+    In mixed_float16 Keras scales the loss, or small gradients would become 0.
     """
-    optimizer = build_optimizer(recipe, steps)
     model.compile(
-        optimizer,
+        build_optimizer(recipe, steps),
         keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
         # XLA makes training on a CPU several times slower.
@@ -136,9 +124,9 @@ def fit(model, train, recipe, val=None, checkpoint=None, backgrounds=None, verbo
     """Trains `model` by the recipe, on faster layers; returns its history, one dict per epoch.
 
     train, val: (images, labels), images uint8 (n, s, s, 3) with s = load_size(recipe.image_size)
-    for training, recipe.image_size for validation; or, for training, n file names.
-    checkpoint: a Checkpoint; if it holds a started run, that goes on. backgrounds: see
-    train_batches. verbose: as in keras.Model.fit; a terminal gets one bar for the whole run.
+    for training, recipe.image_size for validation; or, for training, n file names. checkpoint:
+    where to resume and save. backgrounds: see train_batches. verbose: as in keras.Model.fit, but a
+    terminal shows one progress bar for the whole run.
     """
     run = checkpoint or Checkpoint(None, {})
     steps = steps_per_epoch(len(train[0]), recipe)
@@ -159,7 +147,7 @@ def fit(model, train, recipe, val=None, checkpoint=None, backgrounds=None, verbo
             initial_epoch=first_epoch,
             steps_per_epoch=steps,
             validation_data=eval_batches(*val, classes, part.image_size) if val else None,
-            shuffle=False,  # train_batches has done that
+            shuffle=False,  # train_batches does it
             verbose=0 if bar else verbose,
             callbacks=[run, *bar],
         )
@@ -168,7 +156,7 @@ def fit(model, train, recipe, val=None, checkpoint=None, backgrounds=None, verbo
 
 
 def parts(recipe, first_epoch=0):
-    """The recipes of the run's parts, each up to the epoch at which its settings change."""
+    """The recipes of the run's parts: settings such as the image size change between them."""
     for part, epochs in itertools.groupby(range(first_epoch, recipe.epochs), recipe.at_epoch):
         yield replace(part, epochs=max(epochs) + 1)
 
@@ -180,10 +168,10 @@ def progress_bar(recipe, first_epoch):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Keeps the history; with a folder, writes weights, optimizer and history after each epoch.
+    """Records the history and, with a folder, writes a checkpoint after each epoch.
 
-    All of it goes into one file. keras.callbacks.BackupAndRestore keeps neither history nor best
-    epoch, and a kill while it writes can cost what it saved.
+    keras.callbacks.BackupAndRestore saves neither history nor best epoch, and can lose its backup
+    if it is killed while writing.
     """
 
     def __init__(self, folder, settings, history=()):
@@ -207,21 +195,21 @@ class Checkpoint(keras.callbacks.Callback):
         write_csv(self.folder / HISTORY, pd.DataFrame(self.history))
 
     def write(self, path):
-        self.model.save_weights(path)  # of a compiled model: with the optimizer's state
+        self.model.save_weights(path)  # with the optimizer's state, since the model is compiled
         progress = json.dumps({"settings": self.settings, "history": self.history})
         with h5py.File(path, "a") as file:
             file.attrs["progress"] = np.bytes_(progress.encode())
 
 
 def best_epoch(history):
-    """The row of the history with the highest validation accuracy, the latest of several."""
+    """The row of the history with the highest validation accuracy; of equal ones the last."""
     return max(history, key=lambda row: (row["val_accuracy"], row["epoch"]))
 
 
 def previous_run(folder, settings):
-    """What `folder` holds of the run with these settings: (card if finished, history so far).
+    """The run with these settings in `folder`: (card if finished, else None; history so far).
 
-    Raises UserError, naming what differs, if it holds a run with other settings.
+    Raises UserError if the folder has a run with other settings.
     """
     folder = Path(folder)
     card, history = None, []
@@ -239,7 +227,7 @@ def previous_run(folder, settings):
         changes = ", ".join(f"{name} {found.get(name)} -> {settings[name]}" for name in different)
     if different:
         raise UserError(
-            f"{folder} holds a training run with other settings ({changes}): name another --out, "
+            f"{folder} has a training run with other settings ({changes}): choose another --out, "
             "or add --overwrite to discard it."
         )
     return card, history
@@ -266,10 +254,10 @@ def restore(model, folder, name=CHECKPOINT):
 
 
 def unreadable(path, error):
-    return UserError(f"{path} cannot be read ({error}): add --overwrite to begin anew.")
+    return UserError(f"{path} cannot be read ({error}): add --overwrite to start over.")
 
 
 def discard(folder, names=(CARD, CHECKPOINT, BEST)):
-    """Removes a run, finished or not, from `folder`."""
+    """Deletes a run, finished or not, from `folder`."""
     for name in names:
         (Path(folder) / name).unlink(missing_ok=True)

@@ -1,7 +1,4 @@
-"""Whether this Python fits and has the packages, for commands and notebooks.
-
-Imports nothing that may be missing before it has looked.
-"""
+"""Checks Python and the installed packages, and imports TensorFlow."""
 
 import os
 import sys
@@ -12,21 +9,18 @@ import helpers
 # What the notebooks and commands import.
 MODULES = ("tensorflow", "keras", "h5py", "matplotlib", "numpy", "pandas", "PIL", "rich")
 MODULES += ("scipy", "seaborn", "sklearn", "tqdm")
-PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn"}  # where pip knows them by another name
+PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn"}  # pip's names, if they differ
 
 
 def check():
-    """Imports TensorFlow without its log lines.
-
-    Raises UserError, which says what to do, if this Python does not fit or lacks packages.
-    """
+    """Imports TensorFlow. Raises UserError if this Python does not fit or lacks packages."""
     check_python()
     python = r".venv\Scripts\python" if os.name == "nt" else ".venv/bin/python"
     if missing := missing_packages():
         raise helpers.UserError(
-            f"Not installed for {sys.executable}: {', '.join(missing)}. `make run` installs all "
-            f"into .venv (without make: README.md, Start). Then start {python} in place of python, "
-            f"and the notebooks with `make lab` or `{python} -m jupyterlab`."
+            f"Not installed for {sys.executable}: {', '.join(missing)}. `make run` installs them "
+            f"into .venv (without make: see README.md). Then type {python} for python; start "
+            f"the notebooks with `make lab` or `{python} -m jupyterlab`."
         )
     import_tensorflow_quietly()
 
@@ -44,10 +38,7 @@ def missing_packages():
 
 
 def import_tensorflow_quietly():
-    """Imports TensorFlow without the lines that its C++ part writes to stderr at the start.
-
-    They are meant for TensorFlow's developers, and no setting silences all of them.
-    """
+    """Imports TensorFlow without the log lines of its C++ part, which no setting silences."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     stderr = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -55,8 +46,8 @@ def import_tensorflow_quietly():
     try:
         import tensorflow
 
-        if "TF_CONFIG" not in os.environ:  # several machines have to be set up before
-            tensorflow.zeros(1)  # the first operation starts the devices, which writes too
+        if "TF_CONFIG" not in os.environ:  # several machines must connect first
+            tensorflow.zeros(1)  # starts the devices, which also log
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)

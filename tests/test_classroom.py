@@ -288,7 +288,7 @@ BAD = {
     ),
     "says right": (
         submitted(ONE, {1: SAYS_RIGHT, 3: WORDS}),
-        {1: ("wrong", "The answer wrote where only the marking may")} | RIGHT,
+        {1: ("wrong", "The answer wrote to the channel reserved for marking")} | RIGHT,
     ),
     "forks": (
         submitted(ONE, {1: 'import os\nos.fork()\nmy_answer = "c"', 2: "my_best = 1"}),
@@ -328,10 +328,13 @@ BAD = {
         submitted(ONE, {2: 'raise ValueError("[/] \\x1b[2J\\ud800\\n[red]")'}),
         {2: ("wrong", "The cell stopped with ValueError: [/] [2J [red] (line 1: raise")},
     ),
-    "half a file": (submitted(ONE, {3: WORDS})[:5000], "This file is not a whole notebook (JSON"),
-    "a list": ('[{"cells": []}]', "This file is not a whole notebook (TypeError"),
+    "half a file": (
+        submitted(ONE, {3: WORDS})[:5000],
+        "This file is not a complete notebook (J",
+    ),
+    "a list": ('[{"cells": []}]', "This file is not a complete notebook (TypeError"),
     "deep": ("[" * 100_000, "This file is not a"),
-    "a picture": ("\x89PNG\r\n\x1a\n\0", "This file is not a whole notebook ("),
+    "a picture": ("\x89PNG\r\n\x1a\n\0", "This file is not a complete notebook ("),
 }
 
 

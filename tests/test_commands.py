@@ -164,11 +164,11 @@ def cut_weights(model):
 BAD_FOR_PREDICT = {
     "missing file": (lambda p, m: None, [], "no such file"),
     "empty file": (lambda p, m: p.write_bytes(b""), [], "not a picture"),
-    "empty folder": (lambda p, m: p.mkdir(), [], "holds no file"),
+    "empty folder": (lambda p, m: p.mkdir(), [], "the folder is empty"),
     "text named .jpg": (lambda p, m: p.write_text("hello"), [], "not a picture"),
     "truncated JPEG": (lambda p, m: jpeg(p, 2000), [], "damaged"),
     "no such model": (lambda p, m: jpeg(p), ["--model", "nowhere"], "No trained model"),
-    "corrupt weights": (lambda p, m: cut_weights(m), [], "is damaged or not the one"),
+    "corrupt weights": (lambda p, m: cut_weights(m), [], "does not match the checksum"),
     "--top 0": (lambda p, m: jpeg(p), ["--top", "0"], "must be 1 or more"),
     "--top many": (lambda p, m: jpeg(p), ["--top", "many"], "invalid int value"),
     "unknown flag": (lambda p, m: jpeg(p), ["--colour"], "unrecognized arguments"),
@@ -213,12 +213,12 @@ BAD_FOR_TRAIN = {
     "--label-smoothing 2": (None, ["--label-smoothing", "2"], "must be below 1"),
     "--cutmix 2": (None, ["--cutmix", "2"], "must be 1 or less"),
     "--min-crop-scale 2": (None, ["--min-crop-scale", "2"], "must be 1 or less"),
-    "--start-size 96": (None, ["--start-size", "96"], "must not be above --image-size"),
+    "--start-size 96": (None, ["--start-size", "96"], "must not exceed --image-size"),
     "--precision half": (None, ["--precision", "half"], "invalid choice"),
     "unknown flag": (None, ["--gpu"], "unrecognized arguments"),
     "unknown data": (None, ["--data", "imagenet"], "no such folder"),
     "one class": (one_class, [], "two or more are needed"),
-    "a class of no pictures": (only_text, [], "no picture that can be read"),
+    "a class of no pictures": (only_text, [], "no readable picture"),
     "too few pictures": (None, ["--per-class", "6"], "Class 'blue' has 6 pictures, too few"),
     "all for validation": (None, ["--per-class", "3", "--val-per-class", "3"], "too few"),
 }
@@ -300,7 +300,7 @@ def test_a_full_disk_loses_nothing(capsys, small, folder, tmp_path, monkeypatch,
     monkeypatch.setitem(resnet.ARCHITECTURES, "resnet50", small_network)
     train.main([str(argument) for argument in arguments])  # with room again, it goes on
     assert (tmp_path / "out" / models.CARD).exists()
-    assert ("Going on after epoch 1" in capsys.readouterr().out) == (when == 3)
+    assert ("Resuming after epoch 1" in capsys.readouterr().out) == (when == 3)
 
 
 def test_a_corrupt_checkpoint(capsys, small, folder, tmp_path):
@@ -365,7 +365,7 @@ def test_a_python_that_does_not_fit_is_told_so(version, monkeypatch):
 def test_missing_packages_lead_to_the_python_of_this_system(system, python, monkeypatch):
     monkeypatch.setattr(versions, "missing_packages", lambda: ["keras"])
     monkeypatch.setattr(versions, "os", SimpleNamespace(name=system))
-    with pytest.raises(UserError, match=re.escape(f"Then start {python} in place of python")):
+    with pytest.raises(UserError, match=re.escape(f"Then type {python} for python")):
         versions.check()
 
 

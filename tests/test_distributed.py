@@ -164,7 +164,7 @@ def test_two_machines_one_of_them_killed_go_on_and_compute_what_one_does(alone, 
 
     chief, other = two_machines(*command, chief=[("KERAS", "1")], other=[("KERAS", "1")])
     assert chief[0] == other[0] == 0, chief[2] + other[2]
-    assert "Going on after epoch 1 of 4" in chief[1]
+    assert "Resuming after epoch 1 of 4" in chief[1]
     assert_same_run(tmp_path, one)
     assert (tmp_path / "card.json").exists()
     # The chief alone speaks, and what it says is known to all.

@@ -129,7 +129,7 @@ def test_other_content_is_refused(server, tmp_path, change):
     if change == "one photo more":
         other["0/IMG_9999.JPG"] = other[name]
     server.content = b"no zip" if change == "no zip" else zipped(other)
-    with pytest.raises(UserError, match="is not the sign-language digits' zip"):
+    with pytest.raises(UserError, match="is not the zip of sign-language digits"):
         download.sign_digits(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -158,7 +158,7 @@ def test_sessions_are_parted_by_breaks(folder):
 
 def test_a_photo_that_does_not_say_when(tmp_path):
     (tmp_path / "a.jpg").write_bytes(photo(1, 1))
-    with pytest.raises(UserError, match=r"a\.jpg: the photo does not say when"):
+    with pytest.raises(UserError, match=r"a\.jpg: the file does not say when"):
         signs.sessions([tmp_path / "a.jpg"])
 
 
@@ -365,7 +365,7 @@ def test_trains_on_digits_0_to_5_split_by_session_and_predicts(command, tmp_path
     rows = json.loads(run_predict(capsys, photo, "--model", tmp_path / "out", "--json"))
     assert {guess["class"] for guess in rows[0]["predictions"]} < set("012345")
     train.main(command)
-    assert "this very training run, finished" in capsys.readouterr().out
+    assert "has this training run, finished" in capsys.readouterr().out
 
 
 def test_ten_digits_by_flag(command, capsys):
@@ -386,7 +386,7 @@ def test_what_is_frozen_is_that_of_the_start_and_is_not_stored_again(command, tm
     assert sizes[1] < sizes[0]
     change_the_start(tmp_path / "start")
     line = refused(capsys, predict.main, [tmp_path / "x.jpg", "--model", tmp_path / "out"])
-    assert "goes with other weights than" in line
+    assert "was trained from other weights than" in line
     line = refused(capsys, train.main, [*command, "--freeze", "conv1"])
     assert "other settings (init_sha256" in line
 
@@ -418,7 +418,7 @@ BAD = {
     "--freeze all": (["--freeze", "all"], "invalid choice"),
     "--freeze alone": (
         ["--freeze", "conv5", "--init-from", "random"],
-        "needs a network to start from",
+        "needs --init-from, a network to start from",
     ),
     "no such start": (["--init-from", "nowhere"], "No trained model in"),
     "too few": (["--per-class", "9"], "Class '0' has 8 pictures where 9 are needed"),
@@ -477,7 +477,7 @@ def test_the_comparison_goes_on_where_it_stopped_and_ships_a_network(comparison,
     comparison.compare(seeds=1, epochs=1, ways=comparison.WAYS)
     comparison.few_photos(1, per_class=(2, 4), steps=2)
     again = capsys.readouterr().out
-    assert again.count("this very training run, finished") == 2 and "epoch 1/1" not in again
+    assert again.count("has this training run, finished") == 2 and "epoch 1/1" not in again
     comparison.ship("frozen")
     model, _ = models.load_model(comparison.MODEL)
     assert model.output_shape == (None, 6)

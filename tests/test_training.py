@@ -143,7 +143,7 @@ def test_killed_and_started_again_it_ends_where_it_would_have(
     flags, uninterrupted, killed, tmp_path
 ):
     shutil.copytree(killed, tmp_path / "out")
-    assert "Going on after epoch 1 of 4" in run_process(*flags, "--out", tmp_path / "out")
+    assert "Resuming after epoch 1 of 4" in run_process(*flags, "--out", tmp_path / "out")
     same_result(uninterrupted, tmp_path / "out")
 
 
@@ -155,14 +155,14 @@ def test_killed_while_it_writes_it_ends_where_it_would_have(flags, uninterrupted
         assert list(left_behind.glob("part-*"))  # half written, and not in the way
         out = left_behind
     code, output = run_train(*flags, "--out", out)
-    assert code == 0 and "Going on after epoch 1 of 4" in output
+    assert code == 0 and "Resuming after epoch 1 of 4" in output
     same_result(uninterrupted, out)
 
 
 def test_a_finished_training_is_not_begun_again_nor_overwritten(flags, uninterrupted, tmp_path):
     before = (uninterrupted / "model.weights.h5").read_bytes()
     code, output = run_train(*flags, "--out", uninterrupted)
-    assert code == 0 and "holds this very training run, finished" in output
+    assert code == 0 and "has this training run, finished" in output
     code, output = run_train(*flags, "--epochs", 5, "--out", uninterrupted)
     assert code == 2 and "epochs 4 -> 5" in output
     assert (uninterrupted / "model.weights.h5").read_bytes() == before
@@ -176,7 +176,7 @@ def test_an_unfinished_training_with_other_settings_is_kept(flags, killed, tmp_p
     assert code == 2 and "learning_rate 0.001 -> 0.01" in output
     assert (out / training.CHECKPOINT).read_bytes() == before
     code, output = run_train(*flags, "--overwrite", "--out", out)
-    assert code == 0 and "Going on" not in output
+    assert code == 0 and "Resuming" not in output
 
 
 # --- the recipe
@@ -415,7 +415,7 @@ DAMAGE = {
     "no weights": (lambda f: (f / models.WEIGHTS).unlink(), "is missing"),
     "weights cut short": (
         lambda f: (f / models.WEIGHTS).write_bytes((f / models.WEIGHTS).read_bytes()[:500]),
-        "is damaged or not the one",
+        "does not match the checksum",
     ),
     "weights that do not fit": (
         lambda f: rewrite_card(f, class_names=["a", "b", "c"]),

@@ -1,11 +1,11 @@
-"""The exercises' checks: each prints whether an answer is right, or what is wrong with it.
+"""The exercises' checks: each prints that an answer is right, or what is wrong with it.
 
 checks.identity_block(my_identity_block)            prints one line
 checks.identity_block.verdict(my_identity_block)    returns (status, sentence)
 
-verdict     what a check says, and how a learner's function is called
+verdict     what a check says, and how it calls a learner's function
 mistakes    blocks and the mistakes in them, as lines of text
-blocks      checks of blocks, by looking for the line that computes the same
+blocks      checks of blocks: they search for the line with the same output
 network     the check of the whole ResNet-50
 architecture  checks of exercises about whole networks: two faults, a budget
 moving_averages  the check of an experiment with BatchNorm's moving averages
@@ -18,7 +18,7 @@ choices     checks of questions with several answers to choose from
 explanations  checks of answers in words
 transfer    the check of a function that freezes layers
 
-A function under `@check(...)` in one of these files is a check: it needs no other list.
+A function with the decorator `@check(...)` in one of these files is a check.
 """
 
 # Importing these files registers their checks.

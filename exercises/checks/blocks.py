@@ -1,10 +1,9 @@
 """Checks of the two blocks.
 
-How a block is judged. `exercises.checks.mistakes` writes the right block as a line of text and each
-known mistake as an edit of that line, and computes the output of a line. Here the learner's layers
-get the same weights (a weight's value depends on its role and shape alone); then we search for the
-line that gives the learner's output. How the code is written, the order in which layers are made
-and their names do not matter.
+`exercises.checks.mistakes` describes the right block as a line of text and each known mistake as an
+edit of that line, and computes the output of a line. Here the learner's layers get the same weights
+(a weight's value depends only on its role and shape); then we search for the line that gives the
+learner's output. The style of the code and the order and names of the layers do not matter.
 """
 
 import contextlib
@@ -34,7 +33,7 @@ from exercises.checks.verdict import (
 
 # Settings in which a block is tried: input shape, filters, kernel size, strides. In the first one
 # all sizes differ. A block that stops with an error there is tried in the others, where sizes of 1
-# (which broadcast to any size) or equal widths let one kind of mistake or another run.
+# (which broadcast to any size) or equal widths let some mistakes run without an error.
 IDENTITY_SETTINGS = (
     ((8, 6, 5), (3, 4, 5), 5),
     ((8, 6, 5), (1, 4, 5), 5),
@@ -59,7 +58,7 @@ def build(block, shape, filters, quiet=True, **options):
     """The Keras model of the learner's block. Raises Wrong or NotDone."""
     x = keras.Input(shape)
     with contextlib.ExitStack() as stack:
-        if quiet:  # what the learner's code prints is shown once, not once a build
+        if quiet:  # what the learner's code prints is shown only once
             stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
             stack.enter_context(warnings.catch_warnings(action="ignore"))
         y = call(block, x, filters, **options)
@@ -69,7 +68,7 @@ def build(block, shape, filters, quiet=True, **options):
     except ValueError as error:
         if "unique" in str(error):
             raise Wrong(
-                "Two layers of your block have the same name; give each a name of its own. "
+                "Two layers of your block have the same name; give each layer its own name. "
                 + describe_error(error)
             ) from None
         raise Wrong("The tensor that your function returns does not depend on x.") from None
@@ -93,7 +92,7 @@ def require_tensor(y, x):
 
 
 def picture(shape):
-    """Four random inputs of this shape, always the same."""
+    """The same four random inputs of this shape at every call."""
     return np.random.default_rng(0).normal(size=(4, *shape)).astype("float32")
 
 
@@ -111,7 +110,7 @@ def observe(block, setting, quiet=True):
 
 @functools.cache
 def cache(setting, training):
-    """Results in this setting so far: they are the same for every learner's block."""
+    """The results in this setting, which are the same for every learner's block."""
     return {}
 
 
@@ -125,7 +124,7 @@ def compute(line, setting, training=False):
 
 
 def agrees(line, setting, seen):
-    """Whether the block written as `line` has the weights and outputs that were seen."""
+    """Whether the block written as `line` has the observed weights and outputs."""
     weights, outputs, _ = seen
     for training, output in zip((False, True), outputs, strict=True):
         result = compute(line, setting, training)
@@ -170,7 +169,7 @@ def find_mistake(block, line, common_mistakes, settings):
     return describe(line, first, seen[first])
 
 
-# Layers of these kinds have no place in a block.
+# Layers that do not belong in a block.
 FOREIGN = re.compile(
     "Pool|Dropout|UpSampling|Dense|Separable|Depthwise|Transpose|LayerNorm|GroupNorm|Noise"
 )
@@ -178,7 +177,7 @@ ACTIVATION = re.compile("^(LeakyReLU|PReLU|ELU|Softmax)$")
 
 
 def foreign(layer):
-    """A sentence about a layer that no block holds; None for the others."""
+    """A sentence about a layer that does not belong in a block; None for other layers."""
     name = type(layer).__name__
     if FOREIGN.search(name):
         return f"The block has a {name} layer, which does not belong there."
@@ -195,7 +194,7 @@ def foreign(layer):
 
 
 def describe(line, setting, seen):
-    """A sentence about a block whose mistake is not in the tables."""
+    """A sentence about a block with an unknown mistake."""
     (right, right_weights), (weights, outputs, model) = compute(line, setting), seen
     for layer in model.layers:
         if sentence := foreign(layer):
@@ -213,13 +212,13 @@ def describe(line, setting, seen):
             f"{tuple(right.shape)[1:]} for x of {setting[0]} and filters={setting[1]}."
         )
     return (
-        "All layers are there, but the output differs. Go through your lines: is each layer "
+        "All layers are there, but the output differs. Check line by line: is each layer "
         "called on the right tensor?"
     )
 
 
 def default_mistake(block, **defaults):
-    """What is wrong with the defaults of the block's arguments; None if nothing is."""
+    """What is wrong with the defaults of the block's arguments, or None."""
     parameters = inspect.signature(block).parameters
     for name, default in defaults.items():
         own = parameters[name].default if name in parameters else default
@@ -229,9 +228,9 @@ def default_mistake(block, **defaults):
 
 
 def training_mistake(model):
-    """What is wrong with BatchNormalizations called with `training`; None if nothing is.
+    """What is wrong with BatchNormalizations called with `training`, or None.
 
-    Keras uses that argument where the whole network is called without it, as in block(x).
+    Keras uses that argument if the whole network is called without it, as in block(x).
     """
     try:
         config = model.get_config()["layers"]
@@ -258,11 +257,11 @@ def training_mistake(model):
 
 
 def twice_mistake(block, width):
-    """What goes wrong when two of the learner's blocks follow each other; None if nothing does."""
+    """What goes wrong if two of the learner's blocks follow each other, or None."""
     filters = (width, width, width)
     named = "name" in inspect.signature(block).parameters
 
-    @functools.wraps(block)  # an error in it is an error in the learner's lines
+    @functools.wraps(block)  # so that errors name the learner's lines
     def two(x, filters):
         x = block(x, filters, **({"name": "first"} if named else {}))
         return block(x, filters, **({"name": "second"} if named else {}))
@@ -301,14 +300,14 @@ def identity_block(block):
                 "f3 = filters[2]."
             )
         return (
-            "For an x of 7 channels and f3 = 5 your block changes the shortcut without a word. An "
+            "For an x of 7 channels and f3 = 5 your block silently changes the shortcut. An "
             "identity block has no projection: let the addition fail, or raise ValueError."
         )
     return default_mistake(block, kernel_size=3) or twice_mistake(block, 4)
 
 
 def projecting_block(block, line, common_mistakes):
-    """What is wrong with a block with a projection; None if nothing is. Raises Wrong, NotDone."""
+    """What is wrong with a block with a projection, or None. Raises Wrong, NotDone."""
     example = "block(x, filters, kernel_size=3, strides=2)"
     require_function(block, example, None, None, kernel_size=3, strides=2)
     wrong = find_mistake(block, line, common_mistakes, CONVOLUTIONAL_SETTINGS)

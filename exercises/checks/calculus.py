@@ -31,7 +31,7 @@ def zero_last_gamma(change):
     require_function(change, "zero_last_gamma(block)", None)
     block, places = changes(change, betas=("1_bn/beta", "2_bn/beta"))
     if places in ([], ["3_bn/gamma"]) and not untouched(change):
-        # A last beta of 0 does not show that it was set to 0.
+        # Only a last beta that is not 0 shows whether it was set to 0.
         with contextlib.suppress(Stopped), contextlib.redirect_stdout(io.StringIO()):
             _, shown = changes(change, betas=("1_bn/beta", "2_bn/beta", "3_bn/beta"))
             places += [place for place in shown if place == "3_bn/beta"]
@@ -51,18 +51,18 @@ def zero_last_gamma(change):
         return "beta has changed, gamma has not: gamma scales the branch, beta only shifts it."
     if places in (["1_bn/gamma"], ["2_bn/gamma"]):
         return (
-            f"That is the {PLACES[places[0][0]]} BatchNormalization. The one that counts is the "
-            "last: what follows it is the addition."
+            f"That is the {PLACES[places[0][0]]} BatchNormalization. Change the last one, right "
+            "before the addition."
         )
     if places == ["1_bn/gamma", "2_bn/gamma", "3_bn/gamma"]:
         return (
-            "Every gamma is 0 now. The last one is enough, and with the others at 0 as well no "
-            "gradient could wake the branch."
+            "Every gamma is 0 now. The last one is enough: with the others at 0 as well, the "
+            "branch would get no gradient and could never learn."
         )
     if any(place.endswith("kernel") for place in places):
         return (
-            "A convolution's kernel has changed. Its bias and BatchNormalization would still add "
-            "something once they are trained; set the last gamma instead."
+            "A convolution's kernel has changed. Once trained, its bias and BatchNormalization "
+            "would still add something; set the last gamma instead."
         )
     if "3_bn/gamma" not in places:
         return f"Changed: {', '.join(places)}. The last BatchNormalization's gamma should be."
@@ -71,9 +71,9 @@ def zero_last_gamma(change):
 
 
 def changes(change, betas):
-    """(block, the names of the weights that the learner's function has changed: ["3_bn/gamma"]).
+    """(block, the names of the weights that the learner's function changed, as "3_bn/gamma").
 
-    betas: those that are not 0, as after some training.
+    betas: the names of the betas that are not 0, as after training.
     """
     x = keras.Input((8, 6, 5))
     block = keras.Model(x, identity_block(x, (3, 4, 5), name="some"))

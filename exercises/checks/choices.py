@@ -7,7 +7,7 @@ from exercises.checks.verdict import VALUE_TODO, NotDone, Wrong, check
 
 
 class Question(NamedTuple):
-    """What is asked, which answer is right, and what the check says about each answer."""
+    """A question, its right answer, and the check's sentence for each answer."""
 
     about: str
     right: str
@@ -40,11 +40,11 @@ QUESTIONS = {
         },
     ),
     "better_or_luck": Question(
-        "What two accuracies with overlapping intervals allow to say: a, b or c.",
+        "What two accuracies with overlapping intervals show: a, b or c.",
         "c",
         {
-            "a": "Six images more; with 160 other images it could be six fewer.",
-            "b": "Not told apart is not the same as equal; the second may well be better.",
+            "a": "That is six images more; with 160 other images it could be six fewer.",
+            "b": "No clear difference does not mean equal: the second may well be better.",
             "c": "a small test can neither show a small difference nor rule it out.",
         },
     ),
@@ -58,11 +58,12 @@ QUESTIONS = {
         },
     ),
     "split_of_moles": Question(
-        "Which photos of moles go to the test: a, b or c.",
+        "Which photos of moles should be for testing: a, b or c.",
         "c",
         {
-            "a": "Of most test photos the network has then seen the same mole from another side.",
-            "b": "Each of these moles was in the training photos a month before, with its answer.",
+            "a": "The network has then seen most moles of the test from another side.",
+            "b": "Each of these moles was in the training photos of the month before, with its "
+            "diagnosis.",
             "c": "new in the test is what will be new in use: the mole.",
         },
     ),

@@ -1,7 +1,7 @@
-"""Blocks as lines of text, and the mistakes one can make in them: what `checks` looks up.
+"""Blocks as lines of text, and the mistakes that the checks recognise in them.
 
 A block is one line of text, "shortcut | branch | merge", such as IDENTITY below. conv1(1,f1,s) is
-convolution number 1 with its kernel size, filters and strides; the same number twice is the same
+convolution number 1 with its kernel size, filters and strides; a number that occurs twice is one
 layer used twice. A mistake is an edit of the line. `compute` returns the output of a line.
 """
 
@@ -47,9 +47,9 @@ WORDS = {
 
 @functools.lru_cache(maxsize=200)
 def weight(role, shape):
-    """The value that every weight of this role and shape gets, here and in the learner's model.
+    """The value of every weight of this role and shape, here and in the learner's model.
 
-    Large variances, so that the choice of BatchNorm's epsilon does not show.
+    Variances are large, so that BatchNorm's epsilon makes no difference.
     """
     rng = np.random.default_rng([zlib.crc32(role.encode()), *shape])
     if role == "kernel":
@@ -64,7 +64,7 @@ ROLES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 
 
 def fill(model):
-    """Gives the model its weights; returns how many there are of each role and shape."""
+    """Sets the model's weights; returns how many there are of each role and shape."""
     known = [v for v in model.variables if v.name in ROLES]
     for variable in known:
         variable.assign(weight(variable.name, tuple(variable.shape)))
@@ -72,9 +72,9 @@ def fill(model):
 
 
 def walk(words, x, sizes, training, cache):
-    """(x after these words, {(layer, role): shape} of the weights that they use).
+    """Applies these words to x: (output, {(layer, role): shape} of the weights used).
 
-    cache: earlier results for the same x, sizes and training; many lines start the same way.
+    cache: earlier results for the same x, sizes and training, since many lines start alike.
     """
     if words in cache:
         return cache[words]
@@ -105,7 +105,7 @@ def walk(words, x, sizes, training, cache):
         if kind == "batch" or (training and kind == "bn"):
             mean, variance = ops.moments(y, (0, 1, 2))
         y = gamma * (y - mean) / ops.sqrt(variance + 1e-4) + beta
-    elif word.startswith("pad"):  # padk: so much that a k x k kernel keeps the size
+    elif word.startswith("pad"):  # padk: as "same" padding for a k x k kernel
         width = (sizes["k"] - 1) // 2 if word == "padk" else int(word[3:])
         y = ops.pad(y, ((0, 0), (width, width), (width, width), (0, 0)))
     elif word == "dense":
@@ -118,7 +118,7 @@ def walk(words, x, sizes, training, cache):
 
 
 def compute(line, x, sizes, training=False, cache=None):
-    """(output, weights by role and shape) of the block `line`; None if its shapes do not fit."""
+    """(output, weights by role and shape) of the block `line`; None if shapes do not match."""
     shortcut, branch, end = line.split(" | ")
     merge, _, end = end.partition(" ")
     cache = {} if cache is None else cache
@@ -139,14 +139,14 @@ def compute(line, x, sizes, training=False, cache=None):
 
 
 def layer_counts(line):
-    """How many convolutions and BatchNormalizations the line holds."""
+    """How many convolutions and BatchNormalizations the line has."""
     return len(set(re.findall(r"(?:conv|biasless)(\d)", line))), len(
         set(re.findall(r"(?:bn|frozen|batch)(\d)", line))
     )
 
 
 def edited(line, edits):
-    """The line after "old -> new; old -> new"; None where it lacks an `old`."""
+    """The line after the edits "old -> new; old -> new"; None if it lacks an `old`."""
     for edit in edits.split("; "):
         old, new = edit.split("->")
         if not old.strip() or old.strip() not in line:
@@ -228,8 +228,8 @@ MISTAKES = {
 }
 NO_SHORTCUT = "The shortcut is missing: the output depends on the branch alone."
 TWICE = (
-    "The branch is added to itself: x was overwritten. Keep the block's input under a name of "
-    "its own."
+    "The branch is added to itself: x was overwritten. Give the branch another name than "
+    "the block's input."
 )
 MID_BRANCH = "The shortcut starts {} of the branch. It starts at the block's input: keep x."
 
@@ -323,7 +323,7 @@ V15_MISTAKES = CONVOLUTIONAL_MISTAKES | {
     "v1.5 it belongs in the middle one.",
 }
 
-RELU_PLACES = {  # edits that put ACTIVATION in place of a ReLU: where that is
+RELU_PLACES = {  # edits that replace a ReLU by ACTIVATION: where
     "relu -> ACTIVATION": "everywhere",
     "bn1 relu -> bn1 ACTIVATION; bn2 relu -> bn2 ACTIVATION": "inside the branch",
     "add relu -> add ACTIVATION": "after the addition",
@@ -345,14 +345,14 @@ def wrong_lines(line, common_mistakes):
 
 
 def wrong_activations():
-    """(edits, sentence) for other functions in place of ReLU."""
+    """(edits, sentence) for other activations than ReLU."""
     for name, (edits, where) in itertools.product(ACTIVATIONS, RELU_PLACES.items()):
         sentence = f"The activation {where} is {name}; it should be ReLU."
         yield edits.replace("ACTIVATION", name), sentence
 
 
 def wrong_layers():
-    """(edits, sentence) for single layers: a 1x1 kernel of another size, a frozen average."""
+    """(edits, sentence) for single layers: a 1x1 kernel of another size, a frozen BatchNorm."""
     for size, layer in itertools.product((2, 3, 5, 7), "13"):
         sentence = f"The {PLACES[layer]} convolution is {size}x{size}; it should be 1x1."
         yield f"conv{layer}(1 -> conv{layer}({size}", sentence

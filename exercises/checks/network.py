@@ -1,8 +1,8 @@
-"""The check of the whole network: the first stage that differs from Table 1 is named.
+"""The check of the whole network: it names the first stage that differs from Table 1.
 
-The convolutions are watched while the learner's network runs on a picture; their sizes tell the
-stages. If all are as they should be, the output is compared with that of the network written as
-text, as for the blocks, to find what is left: scaling, padding, pooling, the last layer.
+It records the convolutions while the learner's network runs on a picture; their sizes show the
+stages. If all are right, it compares the output with that of the network written as text, as for
+the blocks, to find mistakes in scaling, padding, pooling and the last layer.
 """
 
 import functools
@@ -52,7 +52,7 @@ NETWORK_MISTAKES = {
     "dense softmax -> dense sigmoid": "The last layer has sigmoid instead of softmax: the "
     "probabilities of the classes do not sum to 1.",
     "dense softmax -> dense relu": "The last layer has ReLU instead of softmax.",
-    "dense softmax -> dense relu softmax": "There is a ReLU between the last layer and softmax.",
+    "dense softmax -> dense relu softmax": "There is a ReLU between the dense layer and softmax.",
 }
 
 
@@ -84,7 +84,7 @@ def watch_convolutions(model, x):
 
 
 def stage_mistake(seen, expected):
-    """The first stage whose convolutions differ, and how; None if all are right."""
+    """The first stage whose convolutions differ, and how, or None."""
     return (
         first_convolution_mistake(seen, expected["conv1"][0])
         or size_mistake(seen[1:], expected)
@@ -93,7 +93,7 @@ def stage_mistake(seen, expected):
 
 
 def first_convolution_mistake(seen, expected):
-    """What is wrong with the convolution before the first stage; None if nothing is."""
+    """What is wrong with the convolution before the first stage, or None."""
     if not seen or seen[0][:3] != expected[:3]:
         first = f"{seen[0][0]}x{seen[0][0]} with {seen[0][2]} filters" if seen else "missing"
         return f"conv1: the first convolution is {first}; it should be 7x7 with 64 filters."
@@ -105,7 +105,7 @@ def first_convolution_mistake(seen, expected):
 
 
 def size_mistake(seen, expected):
-    """The first stage of another width, depth or size of its maps; None if all are right.
+    """The first stage with another width, depth or map size, or None.
 
     Every block has one 3x3 convolution: their widths and sizes show the stages.
     """
@@ -139,7 +139,7 @@ def size_mistake(seen, expected):
 
 
 def count_mistake(have, expected):
-    """The first stage with too many or too few of some convolution; None if all are right.
+    """The first stage with too many or too few of some convolution, or None.
 
     have: how many convolutions there are of each (kernel, channels in, filters, height, width).
     """
@@ -170,12 +170,12 @@ def count_mistake(have, expected):
 
 @functools.cache
 def cache(shape):
-    """Results for pictures of this shape so far: they are the same for every learner's network."""
+    """The results for pictures of this shape, which are the same for every learner's network."""
     return {}
 
 
 def compute(line, x, classes):
-    """(output, weights) of ResNet-50 with the first and the last layers of `line`."""
+    """(output, weights) of ResNet-50 with the stem and head of `line`."""
     stem, head = line.split(" | ")
     known = cache(x.shape)
     if stem not in known:
@@ -222,7 +222,7 @@ def resnet50(answer):
             return f"classes is ignored: asked for {classes}, got {gives[-1]}."
         return (
             f"The output has shape {tuple(gives)} instead of (None, {classes}) for "
-            f"classes={classes}: average the maps, then give one number per class."
+            f"classes={classes}: average the maps, then use a Dense layer with that many outputs."
         )
     kept = [v.numpy() for v in model.variables]
     try:
@@ -233,7 +233,7 @@ def resnet50(answer):
 
 
 def network_mistake(model, shape, classes):
-    """What is wrong with a model for pictures of this shape; None if nothing is."""
+    """What is wrong with a model for pictures of this shape, or None."""
     weights = mistakes.fill(model)
     x = np.random.default_rng(0).uniform(0, [[[[255]]], [[[80]]]], (2, *shape)).astype("float32")
     output, seen = watch_convolutions(model, x)
@@ -250,8 +250,8 @@ def network_mistake(model, shape, classes):
     reads = [shape[0] for role, shape in weights if role == "kernel" and len(shape) == 2]
     if reads != [2048]:
         return (
-            f"The dense layers read {', '.join(map(str, reads)) or 'nothing: there is none'}. One "
-            "reads 2048, the averages over the maps of conv5."
+            f"Inputs of the dense layers: {', '.join(map(str, reads)) or 'there is none'}. There "
+            "should be one, with 2048 inputs: the averages over the maps of conv5."
         )
     if have["bias"] != should["bias"]:
         return (
@@ -264,6 +264,6 @@ def network_mistake(model, shape, classes):
             "follows each convolution."
         )
     return (
-        "All convolutions are there, but the output differs. Give your blocks to their own checks, "
-        "then compare what lies before the first and after the last block."
+        "All convolutions are there, but the output differs. Check your blocks with their own "
+        "checks, then compare what comes before the first and after the last block."
     )

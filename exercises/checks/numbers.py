@@ -6,7 +6,7 @@ from exercises.checks.verdict import VALUE_TODO, NotDone, Wrong, check
 
 
 def as_number(answer):
-    """The learner's number as a float; "71,552" and arrays of one number are fine as well."""
+    """The learner's number as a float; "71,552" and arrays of one number are accepted."""
     if answer is None or answer is ...:
         raise NotDone(VALUE_TODO)
     try:
@@ -27,10 +27,10 @@ def short(answer):
 
 
 def compare(answer, expected, common_mistakes, hint, tolerance=0):
-    """None if the number is right; the sentence of the mistake that leads to it; else a hint.
+    """None if the number is right, else the sentence of the mistake that gives it, or a hint.
 
-    common_mistakes: {sentence: the wrong number, or numbers, that this mistake leads to}.
-    A difference up to tolerance * number counts as none.
+    common_mistakes: {sentence: the wrong number or numbers that this mistake gives}. tolerance is
+    relative.
     """
     value = as_number(answer)
 
@@ -58,7 +58,7 @@ def receptive_field(answer, kernel_sizes=(3, 3), strides=(1, 1)):
     common_mistakes = {
         "The strides are forgotten: after a stride of 2, a step in the picture is two "
         "pixels.": plain,
-        "A layer's own stride was used too early: it spreads the layers after it.": late,
+        "A layer's own stride was used too early: it affects only the layers after it.": late,
         "The kernel sizes were added up. They overlap: each adds kernel_size - 1.": (
             sum(kernel_sizes)
         ),
@@ -80,10 +80,10 @@ def parameters_of_head(answer, classes=6):
         "The bias is missing: one number per class.": 2048 * classes,
         "That is the bias alone.": classes,
         "The bias has one number per class, not one in all.": 2048 * classes + 1,
-        "That is a head on the flattened 2x2 map; the average over the map leaves 2,048 numbers.": (
+        "That is a head on the flattened 2x2 map; averaging over the map leaves 2,048 numbers.": (
             4 * 2048 * classes + classes
         ),
         "The bias was counted once per input; it has one number per class.": 2048 * classes + 2048,
     }
-    hint = "2048 inputs, one output per class, and a bias."
+    hint = "2,048 inputs, one output per class, and a bias."
     return compare(answer, 2049 * classes, common_mistakes, hint)

@@ -8,7 +8,7 @@ from exercises.checks.verdict import check
 
 @check("whole batches of what is left for training.")
 def steps_per_epoch(answer, classes=101, per_class=30, validation=5, batch_size=32):
-    """Steps of an epoch over the training images, without those kept for validation."""
+    """Steps per epoch over the training images, without the validation images."""
     train, drawn = classes * (per_class - validation), classes * per_class
     common_mistakes = {
         "That rounds up; the last batch is not full, so it is left out.": -(-train // batch_size),
@@ -17,9 +17,9 @@ def steps_per_epoch(answer, classes=101, per_class=30, validation=5, batch_size=
         "The validation images are not trained on, and only whole batches count.": (
             -(-drawn // batch_size)
         ),
-        "That divides all the images by 32; most of them are for the test.": 8677 // batch_size,
+        "That divides all images by 32; most of them are for the test.": 8677 // batch_size,
     }
-    hint = "Images to train on, by images a batch."
+    hint = "Divide the images to train on by the images per batch."
     return compare(answer, train // batch_size, common_mistakes, hint)
 
 
@@ -30,9 +30,10 @@ def mean_per_class_accuracy(answer, matrix=((80, 10, 10), (6, 12, 2), (1, 4, 5))
     right = matrix.diagonal()
     shares = right / matrix.sum(axis=1)
     common_mistakes = {
-        "That is the plain accuracy: all right ones among all images.": right.sum() / matrix.sum(),
+        "That is the plain accuracy: all correct images divided by all images.": right.sum()
+        / matrix.sum(),
         "You divided by columns; a class is a row.": (right / matrix.sum(axis=0)).mean(),
-        "As a share between 0 and 1, not in percent.": 100 * shares.mean(),
+        "Give a fraction between 0 and 1, not percent.": 100 * shares.mean(),
         "That is the sum; divide by the number of classes.": shares.sum(),
     }
     hint = "Take the accuracy of each row first."
@@ -41,12 +42,12 @@ def mean_per_class_accuracy(answer, matrix=((80, 10, 10), (6, 12, 2), (1, 4, 5))
 
 @check("the average hands each of its places an equal part of the gradient.")
 def channel_weight_constant(answer, places=(2, 2)):
-    """What the dense layer's kernel is multiplied by to give Grad-CAM's weight of a channel."""
+    """The factor between the dense layer's kernel and Grad-CAM's weight of a channel."""
     rows, columns = places
     part = 1 / (rows * columns)
     common_mistakes = {
         "The average over the places stands between the map and the score.": 1,
-        "Turn it round: one place is only a part of the average.": 1 / part,
+        "Take the reciprocal: one place is only a part of the average.": 1 / part,
         "There are two rows and two columns of places: count the places.": 1 / rows,
         "That would be right for 4 x 4 places, or for dividing twice.": part**2,
         "The average is over places, not over channels.": 1 / 2048,
@@ -65,18 +66,18 @@ def calibration_error(
     expected = share @ abs(gap)
     unweighted = abs(gap).mean()
     common_mistakes = {
-        "Distances: one group is too modest, and must not make up for the others.": (
+        "Use distances: one group is underconfident, and must not cancel out the others.": (
             abs(share @ gap)
         ),
-        "Groups weigh as much as they have pictures: 60 count more than 10.": (
+        "Weight the groups by their numbers of pictures: 60 count more than 10.": (
             unweighted,
             round(unweighted, 2),
             round(unweighted, 3),
         ),
-        "A mean of the distances is asked for, not their sum.": abs(gap).sum(),
-        "That is in points; the others are shares in 0-1.": 100 * expected,
+        "Give the weighted mean of the distances, not their sum.": abs(gap).sum(),
+        "That is in percentage points; give a fraction between 0 and 1.": 100 * expected,
     }
-    hint = "Distance times share of the pictures, added up."
+    hint = "Multiply each distance by its share of the pictures, then add up."
     return compare(answer, expected, common_mistakes, hint, tolerance=1e-3)
 
 
@@ -86,7 +87,7 @@ def ways_left(answer, blocks=16, removed=1):
     convolutional = 4
     common_mistakes = {
         "That is the number of ways while nothing is removed.": 2**blocks,
-        "Removing a branch closes every way that goes through it, not one.": 2**blocks - 1,
+        "Removing a branch closes every way through it, not just one.": 2**blocks - 1,
         "One branch is gone, so one factor 2: half of the ways stay.": (
             2 ** (blocks - removed - 1)
         ),
@@ -100,4 +101,6 @@ def ways_left(answer, blocks=16, removed=1):
             2 ** (blocks - convolutional - removed),
         ),
     }
-    return compare(answer, 2 ** (blocks - removed), common_mistakes, "Two ways a block; multiply.")
+    return compare(
+        answer, 2 ** (blocks - removed), common_mistakes, "Two ways per block; multiply."
+    )

@@ -15,7 +15,7 @@ from exercises.checks.verdict import (
 
 
 def small_network():
-    """A network with every kind of layer that a frozen one holds, and a head."""
+    """A network with all kinds of layers of a frozen one, and a head."""
     x = inputs = keras.Input((8, 8, 3))
     for number in (1, 2):
         x = layers.Conv2D(4, 3, name=f"conv{number}")(x)
@@ -42,9 +42,9 @@ def freeze_all_but_head(freeze):
             raise NotDone(FUNCTION_TODO)
         if not head.trainable:
             return "The wrong way round: the last layer is frozen, and all others are free."
-        return "No layer is frozen: set `trainable = False` on each that is to stay as it is."
+        return "No layer is frozen: set `trainable = False` on each layer but the last."
     if not head.trainable:
-        return "The last layer is frozen too: nothing would be left that could learn."
+        return "The last layer is frozen too: nothing could learn."
     if not model.trainable:
         return (
             "The model as a whole is frozen, which hides the free last layer: model.trainable is "
@@ -53,7 +53,7 @@ def freeze_all_but_head(freeze):
     if all(name.startswith("bn") for name in free) and free:
         return (
             "The BatchNormalization layers are still free: gamma and beta would be trained, and "
-            "the moving averages would drift away from those that the kernels go with."
+            "the moving averages would drift away from those that fit the kernels."
         )
     if all(name.startswith("conv") for name in free) and free:
         return "The convolutions are still free; only BatchNormalization is frozen."

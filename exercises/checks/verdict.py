@@ -34,7 +34,7 @@ def check(right):
     """Makes a check of `judge(answer, ...)`, which returns None, or a sentence if it is wrong.
 
     The check prints one line. Its `.verdict(answer, ...)` returns (status, sentence) instead,
-    with status "right", "wrong" or "not done". No error leaves either of them.
+    with status "right", "wrong" or "not done". Neither raises an error.
     """
 
     def decorate(judge):
@@ -50,7 +50,7 @@ def check(right):
                 return "wrong", str(mistake)
             except Exception as error:
                 return "wrong", f"This answer could not be checked: {describe_error(error)}"
-            finally:  # so that what later cells compute does not depend on this exercise
+            finally:  # so that later cells do not depend on this exercise
                 keras.config.set_dtype_policy(policy)
                 random.setstate(state)
 
@@ -67,7 +67,7 @@ def check(right):
 
 
 def describe_error(error):
-    """One line about an error: its type and the first sentence or so of its message."""
+    """One line about an error: its type and the start of its message."""
     message = " ".join(str(error).split())
     message = message if len(message) <= 160 else message[:157] + "..."
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
@@ -100,7 +100,7 @@ def require_function(answer, example, *args, **kwargs):
     if answer is None or answer is ...:
         raise NotDone(FUNCTION_TODO)
     if not callable(answer) or isinstance(answer, (keras.Model, layers.Layer)):
-        raise Wrong("Hand over the function itself: its name, without brackets or arguments.")
+        raise Wrong("Pass the function itself: its name, without brackets or arguments.")
     with contextlib.suppress(ValueError):  # some built-in functions have no signature
         signature = inspect.signature(answer)
         try:
@@ -115,6 +115,6 @@ def require_function(answer, example, *args, **kwargs):
 
 
 def untouched(function):
-    """Whether the body of the function is `...`, `pass` or a docstring: it touches nothing."""
+    """Whether the body of the function is only `...`, `pass` or a docstring."""
     code = getattr(function, "__code__", None)
     return code is not None and not code.co_names and not code.co_freevars
