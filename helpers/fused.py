@@ -15,10 +15,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """keras.layers.BatchNormalization on TensorFlow's fused kernel: (n, h, w, c) -> the same.
 
     Its statistics are float32 for every input precision. The class keeps Keras's name, by which
-    `.weights.h5` files name their groups.
+    `.weights.h5` files name their groups. Keras passes a mask, which images never have.
     """
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, training=None, mask=None):
         settings = (self.gamma, self.beta, self.epsilon)
         if not (training and self.trainable):
             return normalize(inputs, *settings, self.moving_mean, self.moving_variance)[0]
