@@ -9,7 +9,7 @@ A run ends early once it has made no error in five epochs.
     python experiments/degradation.py --table    # prints the tables of what is there
 
 First every network at every learning rate; then each at its own best rate from other first
-weights, and four times as long; then the other rates from other first weights, and Adam.
+weights, and four times as long; then the other rates from other initial weights, and Adam.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def cifar_net(depth, residual, widths=(8, 16, 32), classes=8):
 
 
 def conv_bn(x, width, strides=1):
-    """A 3x3 convolution with He's first weights, then BatchNorm."""
+    """A 3x3 convolution with He's initial weights, then BatchNorm."""
     options = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}
     x = layers.Conv2D(width, 3, strides, **options)(x)
     return layers.BatchNormalization(momentum=0.9)(x)

@@ -52,7 +52,7 @@ def zero_last_gamma(change):
     if places in (["1_bn/gamma"], ["2_bn/gamma"]):
         return (
             f"That is the {PLACES[places[0][0]]} BatchNormalization. The one that counts is the "
-            "last: what follows it is the addition."
+            "last: the addition follows it."
         )
     if places == ["1_bn/gamma", "2_bn/gamma", "3_bn/gamma"]:
         return (
