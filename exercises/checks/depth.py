@@ -175,7 +175,7 @@ CHANNELS, SPAN, BUDGET = 256, 5, 74_368
 SIDE = 11
 
 
-@check("it keeps its shape and its shortcut, reads all 5 x 5 positions, and stays within the budget.")
+@check("it keeps its shape and its shortcut, reads all 5 x 5 positions, and stays in the budget.")
 def wider_block(block, parameters=BUDGET):
     """The learner's block(x): 256 channels, a span of 5 x 5, with x itself as the shortcut."""
     require_function(block, "my_wider_block(x)", None)
