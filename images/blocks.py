@@ -38,9 +38,7 @@ def draw_blocks(models, widest=1.4):
     ):
         draw_title(axes, left + 0.15, title, model)
         draw_paths(axes, left, branch, shortcut, scale)
-    strided = any(getattr(layer, "strides", (1,))[0] > 1 for branch, _ in paths for layer in branch)
-    sign, stride = (", /2", " and stride 2") if strided else ("", "")
-    note = f"1 × 1, 64{sign}: a convolution with 64 filters{stride}. A box's width: its channels."
+    note = "1 × 1, 64, /2: a convolution with 64 filters and stride 2. A box's width: its channels."
     axes.text(0.25, 0.2, note, **text_style(10, DARK_GREY, ha="left"))
     return axes.figure
 
