@@ -73,7 +73,7 @@ def shuffled_batches(images, labels, size=32):
 
 
 def fresh_net(depth, residual, batch_norm, initialiser="Glorot", padding="zero"):
-    """An untrained `small_net` with this initialiser, and with the padding "zero" or "wrap"."""
+    """`small_net` with other initial weights, and with the padding "zero" or "wrap"."""
     model = small_net(depth, residual, batch_norm)
     if padding == "wrap":
         model = keras.models.clone_model(

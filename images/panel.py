@@ -17,7 +17,7 @@ NO_WIDGETS = (
 def panel(measure):
     """Controls above a figure, which a change of a control draws anew. Returns the widget.
 
-    measure(depth, first_weights, batch_norm, residual, rate) -> (table, errors), as for
+    measure(depth, initializer, batch_norm, residual, rate) -> (table, errors), as for
     draw_settings. Where no one can move a control, the panel is one line of text.
     """
     try:
@@ -43,7 +43,7 @@ def controls():
     slider, rates = ipywidgets.SelectionSlider, (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
     return {
         "depth": slider(options=(10, 20, 30, 40, 50), value=20, description="layers", **slide),
-        "first_weights": ipywidgets.Dropdown(options=weights, description="first weights", **wide),
+        "initializer": ipywidgets.Dropdown(options=weights, description="initial weights", **wide),
         "batch_norm": ipywidgets.Checkbox(value=True, description="BatchNorm", **wide),
         "residual": ipywidgets.Checkbox(value=False, description="shortcut", **wide),
         "rate": slider(options=rates, value=0.1, description="learning rate", **slide),
@@ -53,8 +53,8 @@ def controls():
 def redraw(measure):
     """The function that the controls call: it measures and shows a figure."""
 
-    def draw(depth, first_weights, batch_norm, residual, rate):
-        table, errors = measure(depth, first_weights, batch_norm, residual, rate)
+    def draw(depth, initializer, batch_norm, residual, rate):
+        table, errors = measure(depth, initializer, batch_norm, residual, rate)
         network = "residual" if residual else "plain"
         alt = f"Gradients and training error of a {network} network of {depth} layers. "
         alt += f"The last training error is {errors[-1]:.2f}."

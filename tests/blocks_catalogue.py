@@ -305,7 +305,7 @@ WRONG_IDENTITY = EITHER | {
         "shortcut = layers.BatchNormalization()(x)",
     ),
     "silent projection": (
-        "silently",
+        "shortcut without an error",
         "    shortcut = x\n",
         "    shortcut = x if x.shape[-1] == f3 else layers.Conv2D(f3, 1)(x)\n",
     ),

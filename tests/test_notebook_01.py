@@ -16,6 +16,8 @@ REFUTED = {  # a sentence's words: what the measurements say
     "makes it possible to squeeze": "networks without shortcuts have squeezed their channels",
     "last digit": "what comes from training differs by more",
     "can never win back": "no shortcut changes the rank of a branch",
+    "never shrinks": "the ReLU after the addition stops gradients",
+    "so that no learning rate suits": "at 30 layers, the steps are alike after five updates",
 }
 
 
@@ -28,6 +30,12 @@ def test_what_a_deep_plain_network_suffers_from_is_named_and_cited():
     text = prose(CELLS)
     for word in ("explo", "arxiv.org/abs/1902.08129", "1512.03385", "SGD only", "400 epochs"):
         assert word in text, word
+
+
+def test_singular_values_are_those_of_the_initialisation_of_the_notebooks_networks():
+    (cell,) = [cell for cell in CELLS if cell.id == "singular"]
+    assert "initialiser == 'Glorot'" in cell.source
+    assert any('initializer="glorot_uniform"' in cell.source for cell in code(CELLS))
 
 
 def test_numbers_are_printed_in_place_of_true_and_false():

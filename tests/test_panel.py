@@ -19,9 +19,9 @@ def close_figures():
     plt.close("all")
 
 
-def measure(depth, first_weights, batch_norm, residual, rate):
+def measure(depth, initializer, batch_norm, residual, rate):
     """In place of a network: numbers in which each setting shows."""
-    height = depth + 100 * batch_norm + 1000 * residual + (first_weights == "he_normal")
+    height = depth + 100 * batch_norm + 1000 * residual + (initializer == "he_normal")
     table = pd.DataFrame({"layer": [2, 3], "activation": [height, 1.0], "kernel": [2.0, height]})
     return table, np.array([0.8, rate / 2])
 
@@ -48,7 +48,7 @@ def figures(monkeypatch):
 
 CHANGES = {
     "depth": 50,
-    "first_weights": "he_normal",
+    "initializer": "he_normal",
     "batch_norm": False,
     "residual": True,
     "rate": 0.3,
@@ -89,7 +89,7 @@ def test_without_widgets_the_panel_is_a_line_of_text(capsys, monkeypatch):
 
 
 def test_each_setting_is_a_column_with_its_gradients_and_errors():
-    base = {"first_weights": "he_normal", "batch_norm": True, "residual": False, "rate": 0.1}
+    base = {"initializer": "he_normal", "batch_norm": True, "residual": False, "rate": 0.1}
     results = {f"{depth} layers": measure(depth, **base) for depth in (10, 20)}
     figure = panel.draw_settings(results)
     assert text(figure)[:2] == ["10 layers", "20 layers"]

@@ -300,8 +300,8 @@ def identity_block(block):
                 "f3 = filters[2]."
             )
         return (
-            "For an x of 7 channels and f3 = 5 your block silently changes the shortcut. An "
-            "identity block has no projection: let the addition fail, or raise ValueError."
+            "For an x of 7 channels and f3 = 5 your block changes the shortcut without an error. "
+            "An identity block has no projection: let the addition fail, or raise ValueError."
         )
     return default_mistake(block, kernel_size=3) or twice_mistake(block, 4)
 

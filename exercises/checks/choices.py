@@ -21,9 +21,9 @@ QUESTIONS = {
         {
             "a": "Weights that fit exist, but training has to find them. Look at the plain network "
             "of 56 layers.",
-            "b": "The residual network of 56 layers has as many parameters, and it fits every "
-            "photograph.",
-            "c": "with the same parameters, 56 residual layers fit every photograph and 56 plain "
+            "b": "The residual network of 56 layers has as many parameters as the plain one, and "
+            "it fits every photograph.",
+            "c": "with as many parameters, 56 residual layers fit every photograph and 56 plain "
             "ones do not.",
             "d": "Overfitting means a low training error and a high one on new images. Look at the "
             "training error.",

@@ -51,7 +51,7 @@ def rate_of_deep_plain(answer):
     if error > 0.84:
         return (
             f"{error:.2f} is about the error of guessing, 7/8: at the rate {rate:g} this network "
-            "learns nothing. Try rates in between."
+            "learns next to nothing. Try others."
         )
     if error < 0.15:
         return (
@@ -175,7 +175,7 @@ CHANNELS, SPAN, BUDGET = 256, 5, 74_368
 SIDE = 11
 
 
-@check("it keeps its shape and its shortcut, reads all of 5 x 5 positions, and is in the budget.")
+@check("it keeps its shape and its shortcut, reads all 5 x 5 positions, and stays in the budget.")
 def wider_block(block, parameters=BUDGET):
     """The learner's block(x): 256 channels, a span of 5 x 5, with x itself as the shortcut."""
     require_function(block, "my_wider_block(x)", None)
@@ -204,7 +204,7 @@ def wrong_sum(model):
             few = min(tensor.shape[-1] for tensor in step.input)
             return (
                 f"The branch has {few} channel, and the addition repeats it {CHANNELS} times "
-                f"without an error. The last convolution should make {CHANNELS}."
+                f"without an error. The last convolution should have {CHANNELS} filters."
             )
     kept = model.get_weights()
     for layer in parts(model, layers.BatchNormalization):
@@ -230,7 +230,7 @@ def wrong_span(model):
     rows = np.flatnonzero(read.any(axis=1))
     span = int(rows[-1] - rows[0] + 1)
     if span < SPAN:
-        return f"The span is {span} x {span} positions: kernels larger than 1x1 add their side - 1."
+        return f"The span is {span} x {span} positions: a k x k kernel adds k - 1."
     if span > SPAN:
         return f"The span is {span} x {span} positions; {SPAN} x {SPAN} is asked for."
     inside = read[middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]

@@ -20,16 +20,16 @@ EXPLANATIONS = {
         {
             r"batch[\s_-]*norm|normali[sz]|\bBN\b": "Say what keeps gradients from vanishing in "
             "the plain networks of the paper.",
-            r"explo|grow|grew|larger|increase|increasing|huge|rise": "Say what your table shows instead: the "
-            "gradients of the plain network with BatchNorm, from the loss to the image.",
+            r"explo|gr[oe]w|larger|bigger|increases?|increasing|increased|huge|rise": "Say what your table shows "
+            "instead: the gradients of the plain network with BatchNorm, from loss to image.",
             r"learning rate|\bsteps?\b|\brates?\b": "Say what that means for training: all layers "
             "share one number.",
         },
         "Every convolution of the paper's plain networks is followed by BatchNorm, which keeps "
-        "signals and gradients from vanishing. My table shows that they grow instead: with 50 "
-        "plain layers, the first kernel's gradient is about a thousand times the last one's. One "
-        "learning rate cannot suit both: a step that moves the last layers throws the first ones "
-        "far.",
+        "signals and gradients from vanishing. My table shows that gradients explode instead: with "
+        "50 plain layers, the first kernel's is about a thousand times the last one's. At the "
+        "start, no learning rate suits both: where the last layers move by a hundredth of their "
+        "length, the first ones move by many times theirs.",
     ),
     "why_weights_fit": Explanation(
         "Why weights of v1.5 load into v1, what goes wrong, and how to notice.",
