@@ -20,8 +20,8 @@ EXPLANATIONS = {
         {
             r"batch[\s_-]*norm|normali[sz]|\bBN\b": "Say what keeps gradients from vanishing in "
             "the plain networks of the paper.",
-            r"explo|gr[oe]w|larger|bigger|increase|increasing|huge|rise": "Say what your table shows "
-            "instead: the gradients of the plain network with BatchNorm, from loss to image.",
+            r"explo|gr[oe]w|larger|bigger|increase|increasing|huge|rise": "Say what your table "
+            "shows instead: the gradients of the plain network with BatchNorm, from loss to image.",
             r"learning rate|\bsteps?\b|\brates?\b": "Say what that means for training: all layers "
             "share one number.",
         },
