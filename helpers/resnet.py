@@ -128,8 +128,10 @@ def imagenet_network(architecture, input_shape, classes, weights="imagenet"):
     weights: "imagenet", downloaded once by keras.applications, or a file of such weights. Raises
     UserError if they cannot be downloaded.
     """
-    network = ARCHITECTURES[architecture]
-    library = getattr(keras.applications, network.__name__)
+    library = {
+        "resnet50": keras.applications.ResNet50,
+        "resnet101": keras.applications.ResNet101,
+    }[architecture]
     try:
         source = library(include_top=False, weights=weights, input_shape=input_shape)
     except Exception as error:  # get_file raises plain Exception
@@ -137,7 +139,7 @@ def imagenet_network(architecture, input_shape, classes, weights="imagenet"):
             f"The ImageNet weights could not be downloaded ({' '.join(str(error).split())}): "
             "check the connection, or leave out --imagenet."
         ) from error
-    model = network(input_shape, classes, scaling=imagenet_scaling())
+    model = ARCHITECTURES[architecture](input_shape, classes, scaling=imagenet_scaling())
     copy_weights(source, model)
     # Those weights take BGR, ours RGB: reverse the first kernel's input channels.
     kernel, bias = source.get_layer("conv1_conv").get_weights()

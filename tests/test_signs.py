@@ -136,7 +136,7 @@ def test_other_content_is_refused(server, tmp_path, change):
 
 def test_a_file_put_there_by_hand_is_used_or_kept(server, tmp_path):
     (tmp_path / "sign-language-digits.zip").write_bytes(zipped({}))
-    with pytest.raises(UserError, match="0 of its 100 photos"):
+    with pytest.raises(UserError, match="0 of 100 photos found"):
         download.sign_digits(tmp_path)
     (tmp_path / "sign-language-digits.zip").write_bytes(zipped(PHOTOS))
     (tmp_path / "sign-language-digits.part" / "0").mkdir(parents=True)  # of a killed start
