@@ -47,7 +47,7 @@ def test_a_run_is_scored_on_images_that_it_did_not_train_on(small, tmp_path):
     recipe = Recipe(image_size=32, per_class=6, val_per_class=2, epochs=1, precision="float32")
     row = search.run(folder, recipe, tmp_path / "scratch")
     assert row["accuracy"] * 16 == pytest.approx(round(row["accuracy"] * 16), abs=1e-2)
-    assert row["epochs"] == 1 and row["cross_entropy"] > 0 and row["minutes"] >= 0
+    assert row["epochs"] == 1 and row["cross_entropy"] > 0
     assert not (tmp_path / "scratch/checkpoint.weights.h5").exists()
 
 
