@@ -399,7 +399,11 @@ def test_environment_and_requirements_agree():
 def test_the_dev_container_installs_with_make_and_opens_the_first_notebook():
     container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text(encoding="utf-8"))
     (target,) = re.findall(r"make (\S+)", container["postCreateCommand"])
-    done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
+    # Nothing else from outside: the make that runs this test hands down its own variables.
+    path = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        ["make", "-n", target], cwd=ROOT, env=path, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     python = container["customizations"]["vscode"]["settings"]["python.defaultInterpreterPath"]
     assert python == "${containerWorkspaceFolder}/.venv/bin/python"
