@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from contextlib import contextmanager
 
 DEFAULT_MODEL = "caltech101"  # comes with the project, in models/
 # Keras imports these if they are installed, for functions that are not used here: a third of the
@@ -35,28 +34,13 @@ def main(arguments=None):
     from helpers import UserError, versions
 
     try:
-        if not versions.missing_packages():
-            with hidden(UNUSED):
-                versions.import_tensorflow_quietly()
-        versions.check()
+        versions.check(UNUSED)
         sys.exit(predict(args))
     except UserError as error:
         print(f"predict.py: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-@contextmanager
-def hidden(packages):
-    """Hides these packages from `import`, except those already imported."""
-    absent = [name for name in packages if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(absent))  # None means "not found"
-    try:
-        yield
-    finally:
-        for name in absent:
-            del sys.modules[name]
 
 
 def predict(args):

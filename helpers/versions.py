@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 import helpers
@@ -12,8 +13,11 @@ MODULES += ("scipy", "seaborn", "sklearn", "tqdm")
 PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn"}  # pip's names, if they differ
 
 
-def check():
-    """Imports TensorFlow. Raises UserError if this Python does not fit or lacks packages."""
+def check(unused=()):
+    """Imports TensorFlow. Raises UserError if this Python does not fit or lacks packages.
+
+    unused: packages that TensorFlow and Keras would import and the caller has no use for.
+    """
     check_python()
     python = r".venv\Scripts\python" if os.name == "nt" else ".venv/bin/python"
     if missing := missing_packages():
@@ -22,7 +26,8 @@ def check():
             f"into .venv (without make: see README.md). Then type {python} for python; start "
             f"the notebooks with `make lab` or `{python} -m jupyterlab`."
         )
-    import_tensorflow_quietly()
+    with hidden(unused):
+        import_tensorflow_quietly()
 
 
 def check_python():
@@ -52,3 +57,15 @@ def import_tensorflow_quietly():
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(nowhere)
+
+
+@contextmanager
+def hidden(packages):
+    """Hides these packages from `import`, except those already imported."""
+    absent = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # None means "not found"
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]

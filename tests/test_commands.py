@@ -82,7 +82,7 @@ def test_predict_starts_without_the_packages_that_it_does_not_use():
 
 
 def test_packages_are_hidden_unless_they_are_imported_already():
-    with predict.hidden(["json", "zipapp"]):
+    with versions.hidden(["json", "zipapp"]):
         assert importlib.import_module("json") is json
         with pytest.raises(ImportError):
             importlib.import_module("zipapp")
