@@ -217,10 +217,11 @@ def read_data(args, recipe):
 
 def with_precision(recipe, history):
     """The recipe with "auto" replaced by the started run's precision, or the fastest one."""
-    from helpers import distributed, training
+    from helpers import distributed
+    from helpers.precision import choose_precision
 
     if recipe.precision == "auto":
-        precision = history[0]["precision"] if history else training.choose_precision()
+        precision = history[0]["precision"] if history else choose_precision()
         recipe = replace(recipe, precision=distributed.from_chief(precision))
     print(f"Training in {recipe.precision}", flush=True)
     return recipe

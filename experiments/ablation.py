@@ -16,6 +16,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from helpers import UserError, batches, data, download, evaluation, files, models, training
+from helpers.precision import choose_precision
 from helpers.recipe import Recipe
 from helpers.splits import split
 
@@ -53,7 +54,7 @@ def measure(images, changes, recipe, file):
     """Trains once for each change that has no row in `file`."""
     rows = pd.read_csv(file).to_dict("records") if Path(file).exists() else []
     done = {(row["change"], row["epochs"]) for row in rows}
-    recipe = replace(recipe, precision=training.choose_precision())
+    recipe = replace(recipe, precision=choose_precision())
     for change in changes:
         if (change, recipe.epochs) not in done:
             score = run(images, replace(recipe, **CHANGES[change]))

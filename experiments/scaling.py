@@ -22,9 +22,9 @@ SIZE, BATCH, STEPS, EPOCHS, CLASSES = 128, 32, 4, 4, 101
 
 def main():
     versions.check()
-    from helpers import training
+    from helpers.precision import choose_precision
 
-    precision = training.choose_precision()
+    precision = choose_precision()
     print(f"{SIZE} px, {BATCH} images per worker and step, {precision}", flush=True)
     one = images_per_second(precision, workers=1)
     print(f"one worker                  {one:6.2f} images/s", flush=True)

@@ -30,6 +30,7 @@ from helpers import UserError, data, evaluation, models, signs, training
 from helpers.batches import load_size
 from helpers.download import caltech101, dataset_folder
 from helpers.files import ROOT, write_csv
+from helpers.precision import choose_precision
 from helpers.recipe import RECIPES
 from helpers.splits import split_groups
 
@@ -127,7 +128,7 @@ def few_photos(seeds, per_class=(5, 20, 80), steps=240):
     """Trains with few photographs per class, always for the same number of steps."""
     if not seeds:
         return
-    recipe = replace(RECIPES["signs"], precision=training.choose_precision())
+    recipe = replace(RECIPES["signs"], precision=choose_precision())
     size = load_size(recipe.image_size)
     images = data.load_images(dataset_folder("signs"), size, classes=DIGITS)
     sessions = signs.sessions(images.paths)

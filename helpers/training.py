@@ -17,7 +17,6 @@ from helpers import UserError, distributed, fused
 from helpers.batches import eval_batches, steps_per_epoch, train_batches
 from helpers.files import atomic_write, write_csv
 from helpers.models import CARD, dtype_policy, read_card
-from helpers.precision import choose_precision  # noqa: F401  (called as training.choose_precision)
 from helpers.recipe import STAGES
 from helpers.resnet import ARCHITECTURES, copy_weights, imagenet_network
 

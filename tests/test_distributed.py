@@ -17,7 +17,7 @@ import tensorflow as tf
 from conftest import small_network, write_folder
 
 import train
-from helpers import UserError, batches, distributed, resnet, training
+from helpers import UserError, batches, distributed, precision, resnet, training
 from helpers.files import ROOT
 from helpers.recipe import Recipe
 
@@ -196,7 +196,7 @@ def test_a_machine_that_differs_from_the_chief_is_told_so(name, monkeypatch, cap
 
 
 def test_all_machines_train_in_the_precision_that_the_chief_measured(monkeypatch):
-    monkeypatch.setattr(training, "choose_precision", lambda: "float32")
+    monkeypatch.setattr(precision, "choose_precision", lambda: "float32")
     monkeypatch.setattr(distributed, "from_chief", {"float32": "mixed_bfloat16"}.get)
     assert train.with_precision(Recipe(), []).precision == "mixed_bfloat16"
 

@@ -252,7 +252,7 @@ def test_the_last_layer_stays_float32_under_mixed_precision():
 def test_the_precision_is_the_fastest_that_this_machine_has(monkeypatch, gpus, seconds, chosen):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
     monkeypatch.setattr(precision, "convolution_seconds", seconds.get)
-    assert training.choose_precision() == chosen
+    assert precision.choose_precision() == chosen
 
 
 def test_a_precision_without_a_convolution_is_not_chosen(monkeypatch):
