@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -124,8 +123,7 @@ def fit(model, train, recipe, val=None, checkpoint=None, backgrounds=None, verbo
 
     train, val: (images, labels), images uint8 (n, s, s, 3) with s = load_size(recipe.image_size)
     for training, recipe.image_size for validation; or, for training, n file names. checkpoint:
-    where to resume and save. backgrounds: see train_batches. verbose: as in keras.Model.fit, but a
-    terminal shows one progress bar for the whole run.
+    where to resume and save. backgrounds: see train_batches. verbose: as in keras.Model.fit.
     """
     run = checkpoint or Checkpoint(None, {})
     steps = steps_per_epoch(len(train[0]), recipe)
@@ -139,7 +137,6 @@ def fit(model, train, recipe, val=None, checkpoint=None, backgrounds=None, verbo
     classes = model.output_shape[-1]
     for part in parts(recipe, len(run.history)):
         first_epoch = len(run.history)
-        bar = [progress_bar(recipe, first_epoch)] if verbose and sys.stdout.isatty() else []
         fast.fit(
             train_batches(*train, classes, part, first_epoch, backgrounds)[0],
             epochs=part.epochs,
@@ -147,8 +144,8 @@ def fit(model, train, recipe, val=None, checkpoint=None, backgrounds=None, verbo
             steps_per_epoch=steps,
             validation_data=eval_batches(*val, classes, part.image_size) if val else None,
             shuffle=False,  # train_batches does it
-            verbose=0 if bar else verbose,
-            callbacks=[run, *bar],
+            verbose=verbose,
+            callbacks=[run],
         )
     model.set_weights(fast.get_weights())
     return run.history
@@ -158,12 +155,6 @@ def parts(recipe, first_epoch=0):
     """The recipes of the run's parts: settings such as the image size change between them."""
     for part, epochs in itertools.groupby(range(first_epoch, recipe.epochs), recipe.at_epoch):
         yield replace(part, epochs=max(epochs) + 1)
-
-
-def progress_bar(recipe, first_epoch):
-    from tqdm.keras import TqdmCallback  # here: in a notebook it warns of missing widgets
-
-    return TqdmCallback(recipe.epochs, verbose=0, initial=first_epoch)
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -9,7 +9,7 @@ import helpers
 
 # What the notebooks and commands import.
 MODULES = ("tensorflow", "keras", "h5py", "matplotlib", "numpy", "pandas", "PIL", "rich")
-MODULES += ("scipy", "seaborn", "sklearn", "tqdm")
+MODULES += ("scipy", "seaborn", "sklearn")
 PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn"}  # pip's names, if they differ
 
 

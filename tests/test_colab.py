@@ -296,10 +296,10 @@ def test_colab_and_kaggle_get_what_they_lack_and_nothing_else(without, monkeypat
     monkeypatch.setattr(setup, host, True)
     assert without() == []
     setup.start()
-    called = without("sklearn", "tqdm")
+    called = without("sklearn", "seaborn")
     setup.start()
     (command,) = called
-    assert command[-2:] == ["scikit-learn", "tqdm"] and command[2:4] == ["pip", "install"]
+    assert command[-2:] == ["seaborn", "scikit-learn"] and command[2:4] == ["pip", "install"]
     assert not {"--upgrade", "-U", "--force-reinstall"} & set(command)
     assert capsys.readouterr().out.count("Python 3") == 2
 
@@ -356,8 +356,8 @@ def test_float32_products_keep_their_digits():
 
 def test_pip_that_fails_is_said_in_one_line(without, monkeypatch):
     monkeypatch.setattr(setup, "COLAB", True)
-    without("tqdm", returncode=1, stderr="a\nERROR: No matching distribution")
-    with pytest.raises(helpers.UserError, match=r"tqdm \(ERROR: No .*Run this cell again"):
+    without("seaborn", returncode=1, stderr="a\nERROR: No matching distribution")
+    with pytest.raises(helpers.UserError, match=r"seaborn \(ERROR: No .*Run this cell again"):
         setup.start()
 
 
