@@ -383,18 +383,17 @@ def test_bad_submissions_cost_only_themselves_and_earn_nothing(tmp_path, capsys,
 
 def test_a_submission_cannot_change_the_question(tmp_path):
     """What a check is told besides the answer comes from the notebook of the series."""
-    no_validation = "my_steps = 94\nchecks.steps_per_epoch(my_steps, validation=0)"
-    text = submitted(FOUR, {})
-    notebook = json.loads(text)
+    notebook = json.loads(submitted(FOUR, {}))
+    changed = {
+        "ex2-stub": "my_share = 0.75\nchecks.share_with_a_sibling(my_share, copies=2)",
+        "ex4-stub": "my_curve = {1: 0.1, 2: 0.5, 36: 0.9}\nchecks.learning_curve(my_curve, 99)",
+    }
     for cell in notebook["cells"]:
-        if cell["id"] == "ex1-stub":
-            cell["source"] = no_validation
-        if cell["id"] == "ex2-stub":
-            cell["source"] = 'checks.which_split_leaks("a", right="a")'
+        cell["source"] = changed.get(cell["id"], cell["source"])
     (tmp_path / f"ada_{FOUR.name}").write_text(json.dumps(notebook))
-    first, second, *_ = classroom.mark(tmp_path)
-    assert (first["verdict"], first["sentence"][:14]) == ("wrong", "The validation")
-    assert (second["verdict"], second["sentence"][:20]) == ("wrong", "Only training images")
+    _, second, _, fourth, *_ = classroom.mark(tmp_path)
+    assert (second["verdict"], second["sentence"][:17]) == ("wrong", "That is the share")
+    assert (fourth["verdict"], fourth["sentence"][:17]) == ("wrong", "Pictures per clas")
 
 
 def test_students_are_told_by_folder_or_file_name(tmp_path):

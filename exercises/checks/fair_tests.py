@@ -221,12 +221,12 @@ def learning_curve(answer, largest=35):
         raise NotDone(VALUE_TODO)
     if not isinstance(answer, dict):
         raise Wrong(f"Give a dict, {{pictures per class: accuracy}}. Received: {short(answer)}")
-    if not answer or any(value is None or value is ... for value in answer.values()):
+    if any(value is None or value is ... for value in answer.values()):
         raise NotDone("train with at least three numbers of pictures, and enter the accuracies.")
+    if len(answer) < 3:
+        return f"{len(answer)} points make no curve: train with three numbers or more."
     curve = sorted((as_number(count), as_number(share)) for count, share in answer.items())
     counts, shares = (np.array(part) for part in zip(*curve, strict=True))
-    if len(counts) < 3:
-        return f"{len(counts)} points make no curve: train with three numbers or more."
     if counts.max() <= 1 < shares.max():
         return "The other way round: {pictures per class: accuracy}."
     if counts.min() < 1 or (counts % 1).any() or counts.max() > largest:
