@@ -13,6 +13,7 @@ import nbformat
 import pytest
 from test_checks import network
 from test_checks_depth import ADD, chain, net
+from test_checks_fair_tests import REPAIRED, SPLIT, made, mixed
 from test_notebooks import PATHS, code, is_exercise, tags
 
 from exercises import checks, classroom, editions, submission
@@ -447,6 +448,13 @@ FUNCTIONS = {  # wrong answers that the sheet describes in words
     ),
     "a 3x3 convolution with stride 2": lambda x, filters: conv_bn(x, filters, 3, strides=2),
     "pixels not scaled": network(scale=None),
+    "mean and standard deviation of all pixels": made(
+        REPAIRED, "train.mean(), train.std()", "pixels.mean(), pixels.std()"
+    ),
+    "`lam` with the partner": lambda images, targets, lam: mixed(images, targets, 1 - lam),
+    "a random quarter of the photographs": made(
+        SPLIT, "np.isin(people, drawn)", "rng.random(len(people)) < 0.25"
+    ),
 }
 
 
