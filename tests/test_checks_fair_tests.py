@@ -323,19 +323,15 @@ def test_a_split_by_person_is_right():
         (("np.isin(people, drawn)", "rng.random(len(people)) < 0.25"), "12 of 12 people"),
         ((CHECKED, "if True:"), "has no photograph of class 3"),
         (("// 4", "// 2"), "15 to 35 % were asked for"),
-        (("in_test\n    ", "in_test\n    ", "return in_test", "return ~in_test"), "15 to 35 %"),
+        (("return in_test", "return ~in_test"), "15 to 35 %"),
         (("return in_test", "return drawn"), "True or False"),
         (("return in_test", "return np.flatnonzero(in_test)"), "True or False"),
         (("default_rng(seed)", "default_rng(0)"), "Every seed gives the same"),
         (("default_rng(seed)", "default_rng()"), "two different splits"),
-        (("np.unique(people)", "np.unique(labels)", "np.isin(people", "np.isin(labels"), "seed 0"),
     ],
 )
 def test_a_wrong_split_by_person_is_named(edits, word):
-    split = made(SPLIT, *edits)
-    if "labels)" in "".join(edits) and "isin(labels" in "".join(edits):
-        split = made(SPLIT.replace(CHECKED, "if True:"), *edits)
-    status, sentence = checks.split_by_person.verdict(split)
+    status, sentence = checks.split_by_person.verdict(made(SPLIT, *edits))
     assert (status, word in sentence) == ("wrong", True), sentence
 
 

@@ -265,7 +265,7 @@ def most_confused_pair(answer, least=20, folder=None):
         raise NotDone(VALUE_TODO)
     table = pd.read_csv((folder or MODELS / "caltech101") / "predictions.csv")
     counts = pd.crosstab(table["class"], table["class_1"])
-    images = counts.sum(axis=1)
+    images, named = counts.sum(axis=1), counts.sum(axis=0)
     truth, guess = (str(name).strip() for name in answer)
     for name in (truth, guess):
         if name not in images.index:
@@ -279,26 +279,28 @@ def most_confused_pair(answer, least=20, folder=None):
     rate, reverse = (rates.get(pair, 0.0) for pair in ((truth, guess), (guess, truth)))
     if images[truth] >= least and rate == best:
         return None
-    return wrong_pair(truth, guess, wrong, rate, reverse, best, images, least)
-
-
-def wrong_pair(truth, guess, wrong, rate, reverse, best, images, least):
     if images[guess] >= least and reverse == best:
         return "These two, but the other way round: rows are true classes, columns predictions."
+    by_column = wrong / named.loc[wrong.index.get_level_values(1)].to_numpy()
+    if rate and by_column[truth, guess] == by_column.max() and wrong[truth, guess] < wrong.max():
+        return "You divided by columns; a true class is a row."
+    return wrong_pair(truth, guess, wrong, best, images, least)
+
+
+def wrong_pair(truth, guess, wrong, best, images, least):
+    """What is wrong with a pair that is not the most confused one."""
     if images[truth] < least:
         return (
             f"{truth} has {images[truth]} test photographs, too few: one more mistake moves its "
             f"rate by {1 / images[truth]:.0%}. Take classes of {least} or more."
         )
     number = wrong.get((truth, guess), 0)
+    rate = number / images[truth]
     if number == wrong.max():
         return (
             f"That is the largest number of mistakes, {number}, but {truth} has {images[truth]:,} "
             f"photographs: the rate is {rate:.1%}. Divide each row by its sum."
         )
-    by_column = wrong / wrong.groupby(level=1).transform("sum")
-    if by_column.get((truth, guess), 0) == by_column.max():
-        return "You divided by columns; a true class is a row."
     return (
         f"{rate:.1%} of the photographs of {truth} are called {guess}; another pair reaches "
         f"{best:.1%}."
