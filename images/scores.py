@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from matplotlib.colors import PowerNorm
 
 from images.plots import BLUE
 
@@ -14,7 +15,8 @@ def draw_confusion(matrix, class_names, most=16):
     """
     few = len(class_names) <= most
     figure, axes = plt.subplots(figsize=(7, 6) if few else (9.5, 8.5), layout="constrained")
-    picture = axes.imshow(matrix, cmap="cividis", vmin=0, vmax=1)
+    norm = PowerNorm(1 if few else 0.5, 0, 1)  # a root makes small shares visible
+    picture = axes.imshow(matrix, cmap="cividis", norm=norm)
     figure.colorbar(picture, ax=axes, shrink=0.8, label="share of the true class")
     ticks = np.arange(0, len(class_names), 1 if few else 5)
     names = [class_names[tick].replace("_", " ") for tick in ticks]
