@@ -36,15 +36,20 @@ def test_what_was_refuted_is_not_said(words):
 @pytest.fixture
 def outside(monkeypatch, tmp_path):
     """As on a reader's machine, with an empty data folder."""
-    monkeypatch.delenv("PYTEST_CURRENT_TEST")
     monkeypatch.delenv("NOTEBOOK_DATA", raising=False)
     monkeypatch.setenv("RESNET50_DATA", str(tmp_path))
     monkeypatch.setenv("CALTECH101_URL", "http://127.0.0.1:1/c.zip")
     return tmp_path
 
 
-def test_without_network_the_pictures_are_drawn(outside, capsys):
-    assert setup.default_data() == "sample"
+def choose(monkeypatch):
+    """default_data() where no test runs; pytest sets the variable anew for each test."""
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    return setup.default_data()
+
+
+def test_without_network_the_pictures_are_drawn(outside, monkeypatch, capsys):
+    assert choose(monkeypatch) == "sample"
     assert "no network" in capsys.readouterr().out
 
 
@@ -58,21 +63,21 @@ def test_photographs_are_the_default_where_their_server_answers(
     with serving(b"") as handler:
         handler.do_HEAD = lambda self: (self.send_response(status), self.end_headers())
         monkeypatch.setenv("CALTECH101_URL", f"{handler.address}/c.zip")
-        assert setup.default_data() == name
+        assert choose(monkeypatch) == name
     assert ("137 MB" in capsys.readouterr().out) == (name != "sample")
     assert not list(outside.iterdir()), "nothing is downloaded yet"
 
 
-def test_photographs_that_are_there_need_no_network(outside, capsys):
+def test_photographs_that_are_there_need_no_network(outside, monkeypatch, capsys):
     (outside / "caltech-101").mkdir()
-    assert setup.default_data() == "caltech101-8"
+    assert choose(monkeypatch) == "caltech101-8"
     assert "in the data folder" in capsys.readouterr().out
 
 
 def test_a_variable_chooses(outside, monkeypatch):
     (outside / "caltech-101").mkdir()
     monkeypatch.setenv("NOTEBOOK_DATA", "sample")
-    assert setup.default_data() == "sample"
+    assert choose(monkeypatch) == "sample"
 
 
 def test_stored_outputs_do_not_depend_on_photographs(monkeypatch, tmp_path):
