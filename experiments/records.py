@@ -107,8 +107,9 @@ def lesions(model, pixels, labels):
 def colours(model, pixels, labels, grey_class):
     """What becomes of a class of greyscale photographs, and of the others, in other colours.
 
-    right: share of the class's own photographs that are recognised; others_called_so: share of the
-    other photographs that are named after it. pixels: uint8 (n, s, s, 3), one view of each picture.
+    right: share of the class's own photographs that are recognised; others_right: the same of the
+    others; others_called_so: share of the others that are named after the class. pixels: uint8
+    (n, s, s, 3), one view of each picture.
     """
     own = labels == grey_class
     versions = {
@@ -119,9 +120,11 @@ def colours(model, pixels, labels, grey_class):
     rows = []
     for name, some in versions.items():
         some = np.stack(3 * [some], axis=-1) if some.ndim == 3 else some
-        named = model.predict(some, batch_size=64, verbose=0).argmax(axis=1) == grey_class
-        row = {"colours": name, "images": own.sum(), "right": named[own].mean()}
-        rows.append(row | {"others": (~own).sum(), "others_called_so": named[~own].mean()})
+        guesses = model.predict(some, batch_size=64, verbose=0).argmax(axis=1)
+        right, named = guesses == labels, guesses == grey_class
+        row = {"colours": name, "images": own.sum(), "right": right[own].mean()}
+        row |= {"others": (~own).sum(), "others_right": right[~own].mean()}
+        rows.append(row | {"others_called_so": named[~own].mean()})
     return pd.DataFrame(rows).round(4)
 
 

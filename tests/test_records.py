@@ -89,6 +89,7 @@ def test_colours_tell_a_class_of_grey_pictures_from_the_others():
     pixels[:6, ..., 2] = 50  # no class of grey pictures
     rows = records.colours(model, pixels, np.arange(10) // 6, grey_class=1).set_index("colours")
     assert rows["right"].to_dict() == {"as they are": 1, "grey": 1, "brown tint": 0}
+    assert rows["others_right"].to_dict() == {"as they are": 1, "grey": 0, "brown tint": 1}
     assert rows["others_called_so"].to_dict() == {"as they are": 0, "grey": 1, "brown tint": 0}
     assert set(rows["images"]) == {4} and set(rows["others"]) == {6}
 
