@@ -3,8 +3,8 @@
     python experiments/records.py    # a quarter of an hour on two cores
 
 Runs models/caltech101 on the test photographs of its split and on BACKGROUND_Google, pictures of
-none of its classes. Writes predictions, backgrounds, classes, reliability, answers and lesions
-(.csv) beside the weights.
+none of its classes. Writes predictions, backgrounds, classes, reliability, answers, lesions and
+colours (.csv) beside the weights.
 """
 
 import sys
@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers import UserError, data, download, evaluation, files, models
 
 GROUPS = 10  # of equal size, in a reliability diagram
+GREY_CLASS = "car_side"  # all its 123 photographs are greyscale
 THRESHOLDS = np.arange(10) / 10
 
 
@@ -103,6 +104,30 @@ def lesions(model, pixels, labels):
     return pd.DataFrame(rows)
 
 
+def colours(model, pixels, labels, grey_class):
+    """What becomes of a class of greyscale photographs, and of the others, in other colours.
+
+    right: share of the class's own photographs that are recognised; others_right: the same of the
+    others; others_called_so: share of the others that are named after the class. pixels: uint8
+    (n, s, s, 3), one view of each picture.
+    """
+    own = labels == grey_class
+    versions = {
+        "as they are": pixels,
+        "grey": pixels @ np.array([0.299, 0.587, 0.114], "float32"),  # as Pillow's mode L
+        "brown tint": pixels * np.array([1, 0.85, 0.65], "float32"),
+    }
+    rows = []
+    for name, some in versions.items():
+        some = np.stack(3 * [some], axis=-1) if some.ndim == 3 else some
+        guesses = model.predict(some, batch_size=64, verbose=0).argmax(axis=1)
+        right, named = guesses == labels, guesses == grey_class
+        row = {"colours": name, "images": own.sum(), "right": right[own].mean()}
+        row |= {"others": (~own).sum(), "others_right": right[~own].mean()}
+        rows.append(row | {"others_called_so": named[~own].mean()})
+    return pd.DataFrame(rows).round(4)
+
+
 def plain_scores(model, pixels, labels):
     found = evaluation.scores(labels, model.predict(pixels, batch_size=64, verbose=0))
     low, high = found["accuracy_interval_95"]
@@ -127,13 +152,15 @@ def write(photographs, folder):
     theirs = evaluation.predict_files(model, others, card["test_size"])
     theirs = models.temper(theirs, temperature)
     pixels = [data.read_images(some, card["image_size"])[0] for some in np.array_split(paths, 9)]
+    pixels = np.concatenate(pixels)
     tables = {
         "predictions": predictions,
         "backgrounds": top_five([path.name for path in others], theirs, names),
         "classes": scores_by_class(predictions),
         "reliability": reliability(labels, said, temperature),
         "answers": answers(labels, calibrated, theirs, card.get("threshold", 0.5)),
-        "lesions": lesions(model, np.concatenate(pixels), labels),
+        "lesions": lesions(model, pixels, labels),
+        "colours": colours(model, pixels, labels, names.index(GREY_CLASS)),
     }
     for name, table in tables.items():
         files.write_csv(folder / f"{name}.csv", table)

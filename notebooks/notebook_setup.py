@@ -6,6 +6,8 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 HERE = Path(__file__).resolve().parent
 # Beside the notebook in an assignment of nbgrader's, else one folder up.
@@ -54,6 +56,40 @@ def start():
         print("A GPU trains faster: Runtime > Change runtime type > T4 GPU > Save, then Run all.")
     elif KAGGLE and not gpus:
         print("A GPU trains faster: Settings > Accelerator > GPU T4 x2, then Run All.")
+
+
+def default_data():
+    """What notebook 04 trains on, unless its reader chooses; prints why.
+
+    "caltech101-8" where the photographs of Caltech 101 are or can be downloaded, else "sample".
+    $NOTEBOOK_DATA decides in place of this.
+    """
+    from helpers import download
+
+    url = os.environ.get("CALTECH101_URL", download.CALTECH101_URL)
+    if name := os.environ.get("NOTEBOOK_DATA"):
+        reason = "chosen by NOTEBOOK_DATA"
+    elif "PYTEST_CURRENT_TEST" in os.environ:  # stored outputs must not depend on the network
+        name, reason = "sample", "pictures drawn by code, nothing to download"
+    elif (download.data_folder() / "caltech-101").is_dir():
+        name, reason = "caltech101-8", "the photographs are in the data folder"
+    elif answers(url):
+        name, reason = "caltech101-8", "the photographs can be downloaded: 137 MB, once"
+    else:
+        name, reason = "sample", "no network: pictures drawn by code"
+    print(f"{name} ({reason})")
+    return name
+
+
+def answers(url, seconds=5):
+    """Whether the server of `url` can be reached; it may refuse this kind of request."""
+    try:
+        with urlopen(Request(url, method="HEAD"), timeout=seconds):
+            return True
+    except HTTPError as error:
+        return error.code < 500
+    except (OSError, ValueError):
+        return False
 
 
 def install(packages):

@@ -13,6 +13,7 @@ import nbformat
 import pytest
 from test_checks import network
 from test_checks_depth import ADD, chain, net
+from test_checks_fair_tests import REPAIRED, SPLIT, made, mixed
 from test_notebooks import PATHS, code, is_exercise, tags
 
 from exercises import checks, classroom, editions, submission
@@ -383,18 +384,17 @@ def test_bad_submissions_cost_only_themselves_and_earn_nothing(tmp_path, capsys,
 
 def test_a_submission_cannot_change_the_question(tmp_path):
     """What a check is told besides the answer comes from the notebook of the series."""
-    no_validation = "my_steps = 94\nchecks.steps_per_epoch(my_steps, validation=0)"
-    text = submitted(FOUR, {})
-    notebook = json.loads(text)
+    notebook = json.loads(submitted(FOUR, {}))
+    changed = {
+        "ex2-stub": "my_share = 0.75\nchecks.share_with_a_sibling(my_share, copies=2)",
+        "ex4-stub": "my_curve = {1: 0.1, 2: 0.5, 36: 0.9}\nchecks.learning_curve(my_curve, 99)",
+    }
     for cell in notebook["cells"]:
-        if cell["id"] == "ex1-stub":
-            cell["source"] = no_validation
-        if cell["id"] == "ex2-stub":
-            cell["source"] = 'checks.which_split_leaks("a", right="a")'
+        cell["source"] = changed.get(cell["id"], cell["source"])
     (tmp_path / f"ada_{FOUR.name}").write_text(json.dumps(notebook))
-    first, second, *_ = classroom.mark(tmp_path)
-    assert (first["verdict"], first["sentence"][:14]) == ("wrong", "The validation")
-    assert (second["verdict"], second["sentence"][:20]) == ("wrong", "Only training images")
+    _, second, _, fourth, *_ = classroom.mark(tmp_path)
+    assert (second["verdict"], second["sentence"][:17]) == ("wrong", "That is the share")
+    assert (fourth["verdict"], fourth["sentence"][:17]) == ("wrong", "Pictures per clas")
 
 
 def test_students_are_told_by_folder_or_file_name(tmp_path):
@@ -448,6 +448,13 @@ FUNCTIONS = {  # wrong answers that the sheet describes in words
     ),
     "a 3x3 convolution with stride 2": lambda x, filters: conv_bn(x, filters, 3, strides=2),
     "pixels not scaled": network(scale=None),
+    "mean and standard deviation of all pixels": made(
+        REPAIRED, "train.mean(), train.std()", "pixels.mean(), pixels.std()"
+    ),
+    "`lam` with the partner": lambda images, targets, lam: mixed(images, targets, 1 - lam),
+    "a random quarter of the photographs": made(
+        SPLIT, "np.isin(people, drawn)", "rng.random(len(people)) < 0.25"
+    ),
 }
 
 

@@ -79,8 +79,24 @@ def test_a_silenced_block_is_its_shortcut_and_comes_back():
         assert (one == other).all()
 
 
+def test_colours_tell_a_class_of_grey_pictures_from_the_others():
+    """The model names class 1 where red and blue are equal."""
+    inputs = keras.Input((4, 4, 3))
+    x = keras.layers.Dense(2, use_bias=False)(keras.layers.GlobalAveragePooling2D()(inputs))
+    model = keras.Model(inputs, keras.layers.ReLU()(x))
+    model.set_weights([np.array([[1.0, 0], [0, 0], [-1.0, 1e-6]])])
+    pixels = np.full((10, 4, 4, 3), 100, "uint8")
+    pixels[:6, ..., 2] = 50  # no class of grey pictures
+    rows = records.colours(model, pixels, np.arange(10) // 6, grey_class=1).set_index("colours")
+    assert rows["right"].to_dict() == {"as they are": 1, "grey": 1, "brown tint": 0}
+    assert rows["others_right"].to_dict() == {"as they are": 1, "grey": 0, "brown tint": 1}
+    assert rows["others_called_so"].to_dict() == {"as they are": 0, "grey": 1, "brown tint": 0}
+    assert set(rows["images"]) == {4} and set(rows["others"]) == {6}
+
+
 def test_all_tables_are_written(small, tmp_path, monkeypatch):
     photographs = synthetic.write_pictures(tmp_path / "drawn", per_category=2)
+    monkeypatch.setattr(records, "GREY_CLASS", "watch")
     names = data.load_images(photographs, 32, keep=False).class_names
     (photographs / "BACKGROUND_Google").mkdir()
     for file in (photographs / names[0]).glob("*.jpg"):
@@ -104,6 +120,7 @@ def test_all_tables_are_written(small, tmp_path, monkeypatch):
         "reliability",
         "answers",
         "lesions",
+        "colours",
     }
     assert len(made["predictions"]) == len(files) and len(made["backgrounds"]) == 2
     assert made["classes"]["images"].sum() == len(files)

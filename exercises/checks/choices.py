@@ -29,25 +29,6 @@ QUESTIONS = {
             "training error.",
         },
     ),
-    "which_split_leaks": Question(
-        "Which of four ways to a test set leaks: a, b, c or d.",
-        "c",
-        {
-            "a": "Only training images are copied, after the split: nothing crosses over.",
-            "b": "The mean comes from training images alone; the test only uses it.",
-            "c": "frames of one film look alike; the films should be split instead.",
-            "d": "No person is on both sides, so no face can be remembered.",
-        },
-    ),
-    "better_or_luck": Question(
-        "What two accuracies with overlapping intervals show: a, b or c.",
-        "c",
-        {
-            "a": "That is six images more; with 160 other images it could be six fewer.",
-            "b": "No clear difference does not mean equal: the second may well be better.",
-            "c": "a small test can neither show a small difference nor rule it out.",
-        },
-    ),
     "never_lost_for_an_answer": Question(
         "Why a network names a class for a grey square: a, b or c.",
         "b",

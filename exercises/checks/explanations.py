@@ -62,6 +62,21 @@ EXPLANATIONS = {
         "still far from them. The weights have learned to work with the batch's values, so they "
         "fail with the averages, on the same pictures.",
     ),
+    "what_she_may_report": Explanation(
+        "What follows from 136 right against 130 of 160, the best of twenty settings on the test.",
+        {
+            r"chance|luck|interval|noise|standard error|significan|random": "Say how six images "
+            "compare with what chance alone does on 160.",
+            r"twenty|20|best of|chose|choos|select|pick|tun(e|ing)|tried|peek": "Say what keeping "
+            "the best of twenty does to its number.",
+            r"validation|new|fresh|other|more|another|seed|again|McNemar|untouched|held": "Say how "
+            "to find out whether the network is better.",
+        },
+        "Six images are 3.75 points, less than one 95 % interval reaches to either side, so chance "
+        "can make that difference. And the best of twenty tries is partly the luckiest: choosing "
+        "by the test makes it a validation set, and the number is too high. She should choose on "
+        "validation images, repeat both with several seeds, and compare once on new test images.",
+    ),
 }
 
 
