@@ -13,9 +13,10 @@ calculus    the check of a function that switches a block off
 depth       checks about deep networks: a learning rate, two faults, a wider span
 shortcuts   checks of what a convolutional block reads and costs (notebook 02)
 numbers     checks of numbers and shapes
-results     checks of numbers about splits, scores and predictions
+results     checks of numbers about splits and scores
 choices     checks of questions with several answers to choose from
 explanations  checks of answers in words
+predictions  checks about heat maps, probabilities and neighbours (notebook 05)
 transfer    the check of a function that freezes layers
 
 A function with the decorator `@check(...)` in one of these files is a check.
@@ -32,6 +33,7 @@ from exercises.checks import (  # noqa: F401
     moving_averages,
     network,
     numbers,
+    predictions,
     results,
     shortcuts,
     transfer,
