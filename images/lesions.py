@@ -35,7 +35,7 @@ def draw_photograph_lesions(lesions):
 def draw_ways(accuracy, lines):
     """Accuracy without a block's branch beside accuracy without its shortcut.
 
-    accuracy: a DataFrame with a row per block and the columns branch and shortcut. lines: accuracies
+    accuracy: a DataFrame, a row per block, with the columns branch and shortcut. lines: accuracies
     to draw as lines, {label: value}.
     """
     figure, axes = plt.subplots(figsize=(6.5, 3.2), layout="constrained")

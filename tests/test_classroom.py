@@ -13,10 +13,13 @@ import nbformat
 import pytest
 from test_checks import network
 from test_checks_depth import ADD, chain, net
+from test_checks_predictions import search
 from test_notebooks import PATHS, code, is_exercise, tags
 
 from exercises import checks, classroom, editions, submission
+from exercises.grad_cam import channel_weights
 from helpers.files import ROOT
+from helpers.models import temper
 from helpers.resnet import conv_bn
 
 ONE, FOUR = PATHS[0], PATHS[3]
@@ -448,6 +451,13 @@ FUNCTIONS = {  # wrong answers that the sheet describes in words
     ),
     "a 3x3 convolution with stride 2": lambda x, filters: conv_bn(x, filters, 3, strides=2),
     "pixels not scaled": network(scale=None),
+    "the sum over the places, not the mean": lambda maps, top, labels: (
+        maps.shape[1] * maps.shape[2] * channel_weights(maps, top, labels)
+    ),
+    "probabilities divided by T, then normalised": lambda probabilities, temperature: temper(
+        probabilities / temperature, 1
+    ),
+    "only the lengths repaired": search(own=True),
 }
 
 
