@@ -13,9 +13,9 @@ def draw_reliability(panels):
     """Reliability diagrams: {title: {label: table}}.
 
     A table has the columns images, confidence and accuracy, one row per group; bars are 95 %
-    Wilson intervals. Without the column images, there are no bars.
+    Wilson intervals. Without the column images, there are no bars. All panels have the same labels.
     """
-    size = (0.5 + 4.3 * len(panels), 4.4)
+    size = (0.5 + 4.1 * len(panels), 4.7)
     figure, axes = plt.subplots(1, len(panels), figsize=size, layout="constrained", squeeze=False)
     for panel, (title, tables) in zip(axes[0], panels.items(), strict=True):
         panel.plot([0, 1], [0, 1], color=GREY, linewidth=1.5, label="perfectly calibrated")
@@ -28,7 +28,8 @@ def draw_reliability(panels):
         panel.set(xlabel="mean top probability", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
         panel.set_aspect("equal")
         panel.grid(alpha=0.3)
-        panel.legend(frameon=False, fontsize=10, loc="upper left")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, ncols=3, loc="outside lower center")
     return figure
 
 
@@ -59,7 +60,7 @@ def draw_top_probabilities(panels):
 
 def draw_answers(answers, threshold):
     """What a threshold does: coverage, accuracy of the answers, and backgrounds answered."""
-    figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9, 3.8), layout="constrained")
     labels = {
         "accuracy": "accuracy of the answers",
         "coverage": "photographs with an answer",

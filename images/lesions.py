@@ -44,7 +44,8 @@ def draw_ways(accuracy, lines):
     for way, (colour, hatch, shift) in looks.items():
         look = {"color": colour, "hatch": hatch, "edgecolor": "white"}
         bars = axes.bar(places + shift, accuracy[way], width, label=f"without the {way}", **look)
-        axes.bar_label(bars, fmt="%.2f", padding=2, fontsize=9)
+        if way == "shortcut":  # bars of height 0 are easily missed
+            axes.bar_label(bars, fmt="%.2f", padding=2, fontsize=9)
     for (label, value), style in zip(lines.items(), ("--", ":"), strict=True):
         axes.axhline(value, color="black", linestyle=style, linewidth=1.2, label=label)
     axes.set_xticks(places, [name.replace("_", ", ") for name in accuracy.index])

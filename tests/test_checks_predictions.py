@@ -291,7 +291,10 @@ def in_place_search(features, k=5):
         (search(sign=1), "least similar"),
         (lambda features, k=5: search()(features, k)[:, ::-1], "in another order"),
         (lambda features, k=5: search()(features, k + 1), "should have shape (30, 5)"),
-        (lambda features, k=5: (search()(features, k) + 1) % 30, "differ from those"),
+        (
+            lambda features, k=5: (np.arange(30)[:, None] + np.arange(1, 6)) % 30,
+            "differ from those",
+        ),
         (in_place_search, "changes the features"),
     ],
 )
