@@ -14,10 +14,13 @@ import pytest
 from test_checks import network
 from test_checks_depth import ADD, chain, net
 from test_checks_fair_tests import REPAIRED, SPLIT, made, mixed
+from test_checks_predictions import search
 from test_notebooks import PATHS, code, is_exercise, tags
 
 from exercises import checks, classroom, editions, submission
+from exercises.grad_cam import channel_weights
 from helpers.files import ROOT
+from helpers.models import temper
 from helpers.resnet import conv_bn
 
 ONE, FOUR = PATHS[0], PATHS[3]
@@ -455,6 +458,13 @@ FUNCTIONS = {  # wrong answers that the sheet describes in words
     "a random quarter of the photographs": made(
         SPLIT, "np.isin(people, drawn)", "rng.random(len(people)) < 0.25"
     ),
+    "the sum over the places, not the mean": lambda maps, top, labels: (
+        maps.shape[1] * maps.shape[2] * channel_weights(maps, top, labels)
+    ),
+    "probabilities divided by T, then normalised": lambda probabilities, temperature: temper(
+        probabilities / temperature, 1
+    ),
+    "only the lengths repaired": search(own=True),
 }
 
 

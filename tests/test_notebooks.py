@@ -40,11 +40,6 @@ QUOTED = {
         "75.3%": "the authors' repository: 24.7 % top-1 error of ResNet-50",
         "82.1%": "Liu et al. 2022, Table 1: ConvNeXt-T",
     },
-    "05_predict_and_explain": {  # its own cell ece-run, with DATA = "caltech101"
-        "0.13": "expected calibration error",
-        "0.59": "promised",
-        "0.71": "right",
-    },
     "06_sign_digits": {
         "90.7%": "first results, before batches.copy_paste did all that it does now"
     },

@@ -13,10 +13,10 @@ calculus    the check of a function that switches a block off
 depth       checks about deep networks: a learning rate, two faults, a wider span
 shortcuts   checks of what a convolutional block reads and costs (notebook 02)
 numbers     checks of numbers and shapes
-results     checks of numbers about predictions
 choices     checks of questions with several answers to choose from
 explanations  checks of answers in words
 fair_tests  leaks, mixup, learning curve, confusion matrix, split by person (notebook 04)
+predictions  checks about heat maps, probabilities and neighbours (notebook 05)
 transfer    the check of a function that freezes layers
 
 A function with the decorator `@check(...)` in one of these files is a check.
@@ -34,7 +34,7 @@ from exercises.checks import (  # noqa: F401
     moving_averages,
     network,
     numbers,
-    results,
+    predictions,
     shortcuts,
     transfer,
 )

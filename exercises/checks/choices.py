@@ -29,15 +29,6 @@ QUESTIONS = {
             "training error.",
         },
     ),
-    "never_lost_for_an_answer": Question(
-        "Why a network names a class for a grey square: a, b or c.",
-        "b",
-        {
-            "a": "All near 0 is impossible: softmax outputs sum to 1, however long it was trained.",
-            "b": "the probabilities of the known classes add up to 1, whatever is shown.",
-            "c": "Look at the picture: there is nothing on it. Look at what the outputs sum to.",
-        },
-    ),
     "split_of_moles": Question(
         "Which photos of moles should be for testing: a, b or c.",
         "c",

@@ -77,6 +77,22 @@ EXPLANATIONS = {
         "by the test makes it a validation set, and the number is too high. She should choose on "
         "validation images, repeat both with several seeds, and compare once on new test images.",
     ),
+    "why_a_map_is_no_proof": Explanation(
+        "Why heat on the object does not show that the network uses the object.",
+        {
+            r"edge|outline|contrast|stand|salien|strik|middle|cent(er|re)|position|whatever|anyway|"
+            r"by chance": "Say what else, besides the object, could put the heat there.",
+            r"hid|mask|cover|occlu|remov|delet|blur|chang|grey|gray": "Say what you would do to "
+            "the picture to test the map.",
+            r"random|control|baseline|untrained|shuffl|compar|another": "Say with what you would "
+            "compare the result.",
+        },
+        "The object is in the middle and stands out from its background, so a map that marks "
+        "edges, or just the middle, would lie on it too, whatever the network uses. Hide the "
+        "hottest pixels and see how far the probability of the class falls. Compare that with "
+        "hiding as many pixels at random and in the middle, and with the map of a network with "
+        "random weights.",
+    ),
 }
 
 
