@@ -21,22 +21,25 @@ from skips import (  # noqa: F401  (hooks of pytest)
 LONG_FIRST = (
     "06_sign_digits.ipynb",
     "05_predict_and_explain.ipynb",
-    "01_identity_block.ipynb",
-    "03_resnet50.ipynb",
-    "test_checks.py",
-    "test_distributed.py",
-    "04_train_caltech101.ipynb",
-    "test_jupyterlab.py",
     "test_classroom.py",
+    "01_identity_block.ipynb",
+    "test_jupyterlab.py",
+    "test_distributed.py",
+    "test_checks.py",
+    "03_resnet50.ipynb",
+    "04_train_caltech101.ipynb",
     "02_convolutional_block.ipynb",
     "test_training.py",
-    "test_fused.py",
+    "test_colab.py",
     "test_signs.py",
+    "test_diagrams.py",
+    "test_inference.py",
     "test_resnet.py",
     "test_commands.py",
-    "test_diagrams.py",
-    "test_gradients.py",
     "test_experiments_degradation.py",
+    "test_data.py",
+    "test_gradients.py",
+    "test_fused.py",
 )
 
 
@@ -98,7 +101,7 @@ def serving(data):
             pass
 
     listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    threading.Thread(target=listening.serve_forever, args=[0.01], daemon=True).start()
     Handler.address = f"http://127.0.0.1:{listening.server_port}"
     yield Handler
     listening.shutdown()

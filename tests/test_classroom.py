@@ -147,15 +147,21 @@ def submitted(path, answers, change=None):
     return json.dumps(notebook)
 
 
-BLOCK = """
+NO_LAST_RELU = """
 def my_identity_block(x, filters, kernel_size=3, name="mine"):
     f1, f2, f3 = filters
     y = layers.ReLU()(conv_bn(x, f1, 1, name=f"{name}_1"))
     y = layers.ReLU()(conv_bn(y, f2, kernel_size, name=f"{name}_2"))
     y = conv_bn(y, f3, 1, name=f"{name}_3")
-    return layers.ReLU()(layers.Add()([x, y]))
+    return layers.Add()([x, y])
 """
-NO_LAST_RELU = BLOCK.replace("layers.ReLU()(layers.Add()([x, y]))", "layers.Add()([x, y])")
+WIDER = """
+def my_wider_block(x):
+    y = x
+    for number, (width, size) in enumerate([(48, 1), (48, 3), (48, 3)]):
+        y = layers.ReLU()(conv_bn(y, width, size, name=f"wider_{number}"))
+    return layers.ReLU()(layers.Add()([x, conv_bn(y, 256, 1, name="wider_4")]))
+"""
 WORDS = """my_explanation = (
     "BatchNorm keeps gradients from vanishing. They grow towards the image, and so one "
     "learning rate cannot fit all layers."
@@ -302,24 +308,25 @@ BAD = {
         submitted(ONE, {1: ALWAYS_EQUAL}),
         {1: ("wrong", "Choose one of a, b, c, d. Received: 'z'")},
     ),
-    "changes the checks": (
-        submitted(ONE, {4: FAKE_CHECKS + NO_LAST_RELU, 5: FAKE_LATE, 3: WORDS}),
+    "changes all it can": (  # and has one right answer
+        submitted(
+            ONE,
+            {4: FAKE_CHECKS + NO_LAST_RELU, 5: FAKE_LATE, 7: WIDER, 3: WORDS},
+            spoiled,
+        ),
         {
             4: ("wrong", "There is no ReLU after the addition"),
             5: ("wrong", "While it is checked, the answer replaces numpy.array_equal."),
+            7: ("right", ""),
         }
         | RIGHT,
     ),
     "no Python": (
-        submitted(ONE, {2: "my_best = = 1", 6: "(" * 10_000}),
+        submitted(ONE, {1: "(" * 10_000, 2: "my_best = = 1"}),
         {
+            1: ("wrong", "The cell stopped with"),
             2: ("wrong", "The cell stopped with SyntaxError: invalid syntax (line 1: my_bes"),
-            6: ("wrong", "The cell stopped with"),
         },
-    ),
-    "other cells changed": (
-        submitted(ONE, {4: BLOCK, 3: WORDS}, spoiled),
-        {4: ("right", "")} | RIGHT,
     ),
     "cells deleted": (
         submitted(ONE, {3: WORDS}, without(["ex2", "ex2-stub", "setup", "imports", "checks"])),

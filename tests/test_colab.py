@@ -190,37 +190,47 @@ def test_a_fetch_that_is_cut_short_leaves_nothing_behind(tiny, content):
     assert text(run([CELL], content, tiny.as_uri())[0]) == "started\n"
 
 
-@HOSTS
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "file:///nowhere"])
-def test_no_network_for_git_is_said_in_one_line(content, url, host):
-    line = one_line(run([CELL], content, url, host)[0])
-    assert "run this cell again" in line and "fatal: " in line and address() in line
-    assert ("Settings > Turn on internet" in line) == (host == "kaggle")
+NOWHERE = ("file:///nowhere", "http://127.0.0.1:9")
+SET = "import os; os.environ[{!r}] = {!r}"
+
+
+@pytest.fixture(scope="module", params=["colab", "kaggle", None])
+def failed(request, tmp_path_factory):
+    """The lines of a set-up cell that is run again and again in one kernel, and always fails.
+
+    (host, lines without a network at all, lines without a network for git, line without git)
+    """
+    content = tmp_path_factory.mktemp("failed") / "content"
+    content.mkdir()
+    cells = [CELL.replace("{address}/raw/main/notebooks/fetch.py", url) for url in NOWHERE]
+    cells += [CELL, SET.format("GIT_CONFIG_KEY_0", f"url.{NOWHERE[1]}.insteadOf"), CELL]
+    cells += [SET.format("PATH", ""), CELL]
+    cells = run(cells, content, NOWHERE[0], request.param)
     assert not list(content.iterdir())
+    lines = [one_line(cell) for cell in cells if "os.environ[" not in cell.source]
+    assert all(address() in line for line in lines)
+    return request.param, lines[:2], lines[2:4], lines[4]
 
 
-@pytest.mark.parametrize("host", ["colab", "kaggle", None])
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "file:///nowhere"])
-def test_no_network_at_all_is_said_in_one_line(content, url, host):
-    line = one_line(run([CELL], content, "file:///nowhere", host, raw=url)[0])
-    assert "turn internet on" in line and address() in line and "<urlopen error" in line
-    assert not list(content.iterdir())
+def test_no_network_at_all_is_said_in_one_line(failed):
+    for line in failed[1]:
+        assert "turn internet on" in line and "<urlopen error" in line
 
 
-@HOSTS
-def test_no_git_is_said_in_one_line(tiny, content, host, monkeypatch):
-    (content.parent / "bin").mkdir()
-    monkeypatch.setenv("PATH", str(content.parent / "bin"))
-    line = one_line(run([CELL], content, tiny.as_uri(), host)[0])
-    assert "No such file or directory: 'git'" in line and address() in line
-    assert not list(content.iterdir())
+def test_no_network_for_git_is_said_in_one_line_and_elsewhere_where_helpers_is(failed):
+    host, _, lines, _ = failed
+    for line in lines:
+        if host:
+            assert "run this cell again" in line and "fatal: " in line
+        else:
+            assert "There is no project around" in line and "pip does not have it" in line
+            assert "open the notebook in its folder `notebooks`" in line
+        assert ("Settings > Turn on internet" in line) == (host == "kaggle")
 
 
-def test_elsewhere_nothing_is_fetched_and_one_line_says_where_helpers_is(tiny, content):
-    line = one_line(run([CELL], content, tiny.as_uri(), host=None)[0])
-    assert address() in line and "pip does not have it" in line
-    assert "open the notebook in its folder `notebooks`" in line
-    assert not list(content.iterdir())
+def test_no_git_is_said_in_one_line(failed):
+    host, _, _, line = failed
+    assert ("No such file or directory: 'git'" in line) == bool(host)
 
 
 def test_in_a_download_without_git_and_network_the_cell_runs(tiny, content, monkeypatch):

@@ -22,61 +22,18 @@ from helpers.files import ROOT
 from helpers.recipe import Recipe
 
 # SGD, since AdamW turns a gradient that is rounding alone into a step.
-FLAGS = ["--image-size=64", "--start-size=32", "--batch-size=8", "--epochs=4"]
+FLAGS = ["--image-size=64", "--start-size=32", "--batch-size=8", "--epochs=3"]
 FLAGS += ["--val-per-class=3", "--precision=float32", "--optimizer=sgd", "--learning-rate=0.1"]
 FLAGS += ["--no-zero-init-residual"]
-# train.py with the small network; its checkpoints stay, to be compared. A machine that is not the
-# chief cannot write or discard anything. With DEVICES there are two logical CPUs; with DIE=SIGNAL
-# it gets that signal when the second epoch begins; with KERAS it tries what Keras makes of several
-# machines when the training is over.
-RUN = """
-import os, signal, sys
-from helpers import files, versions
-chief = '"index": 1' not in os.environ["TF_CONFIG"]
-if not chief:
-    files.atomic_write = None
-versions.import_tensorflow_quietly()
-import keras, numpy
-import tensorflow as tf
-from conftest import small_network
-import train
-from helpers import distributed, resnet, training
-
-resnet.ARCHITECTURES["resnet50"] = small_network
-training.discard = (lambda *arguments: None) if chief else None
-if "DEVICES" in os.environ:
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    distributed.strategy = lambda: mirrored
-number = distributed.from_chief(distributed.worker()[0] + 5)
-print("The chief's number:", number, file=sys.__stdout__, flush=True)
-
-def begin(self, epoch, logs=None, begin=training.Checkpoint.on_epoch_begin):
-    if "DIE" in os.environ and epoch == 1:
-        os.kill(os.getpid(), getattr(signal, os.environ["DIE"]))
-    begin(self, epoch, logs)
-
-training.Checkpoint.on_epoch_begin = begin
-train.main()
-if "KERAS" in os.environ:
-    with distributed.strategy().scope():
-        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-        model.compile("sgd", "mse")
-    try:
-        model.fit(numpy.ones((8, 2)), numpy.ones((8, 1)), batch_size=4, verbose=0)
-        print("Keras can.", file=sys.__stdout__)
-    except Exception as error:
-        print("Keras cannot:", error, file=sys.__stdout__)
-"""
 
 
-def start(*arguments, **environment):
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore", **environment}
-    command = [sys.executable, "-c", RUN, *FLAGS, *map(str, arguments)]
+def start(*trainings, **environment):
+    """A process that runs train.py with each of these lists of arguments, on machine.py's terms."""
+    quiet = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    arguments = json.dumps([[*FLAGS, *map(str, training)] for training in trainings])
+    command = [sys.executable, "-u", str(ROOT / "tests" / "machine.py"), arguments]
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return subprocess.Popen(command, env=environment, cwd=ROOT, **pipes)
+    return subprocess.Popen(command, env=os.environ | quiet | environment, cwd=ROOT, **pipes)
 
 
 def end(*processes):
@@ -94,15 +51,15 @@ def tf_config(addresses, index):
     return json.dumps({"cluster": {"worker": addresses}, "task": task})
 
 
-def two_machines(*arguments, chief=(), other=()):
-    """The results of a run on two machines; chief, other: what is set in their environments."""
+def two_machines(*trainings, chief=(), other=()):
+    """The results of two machines; chief, other: what is set in their environments."""
     free = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     addresses = [f"127.0.0.1:{server.getsockname()[1]}" for server in free]
     for server in free:
         server.close()
     return end(
-        start(*arguments, **dict(chief), TF_CONFIG=tf_config(addresses, 0)),
-        start(*arguments, **dict(other), TF_CONFIG=tf_config(addresses, 1)),
+        start(*trainings, **dict(chief), TF_CONFIG=tf_config(addresses, 0)),
+        start(*trainings, **dict(other), TF_CONFIG=tf_config(addresses, 1)),
     )
 
 
@@ -140,11 +97,46 @@ def assert_same_run(found, wanted):
         np.testing.assert_allclose(numbers[0][name], value, rtol=1e-4, atol=2e-5, err_msg=name)
 
 
-def test_two_devices_of_one_machine_compute_what_one_does(alone, tmp_path):
-    data, one = alone
-    [(code, _, errors)] = end(start("--data", data, "--out", tmp_path, TF_CONFIG="{}", DEVICES="2"))
+@pytest.fixture(scope="module")
+def two_devices(alone, tmp_path_factory):
+    """The same run on two devices of one machine: its folder, and the lines of its output."""
+    data, _ = alone
+    out = tmp_path_factory.mktemp("devices")
+    training = ["--data", data, "--out", out]
+    [(code, printed, errors)] = end(start(training, TF_CONFIG="{}", DEVICES="2"))
     assert code == 0, errors
-    assert_same_run(tmp_path, one)
+    return out, printed.splitlines()
+
+
+def test_two_devices_of_one_machine_compute_what_one_does(alone, two_devices):
+    assert_same_run(two_devices[0], alone[1])
+
+
+def test_on_two_devices_the_fused_adamw_equals_keras_adamw(two_devices):
+    plain, fast = map(json.loads, two_devices[1][-2:])
+    assert len(fast) == len(plain) == 12 + 1 + 2 * 8  # weights, a count of steps, two averages
+    for one, other in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def killed(alone, tmp_path_factory):
+    """A run on two machines, one of which is killed: its folder, its history, both results."""
+    data, _ = alone
+    out = tmp_path_factory.mktemp("machines")
+    training = ["--data", data, "--out", out, "--overwrite"]
+    results = two_machines(training, other=[("DIE", "SIGKILL")])
+    return out, history(out), results
+
+
+@pytest.fixture(scope="module")
+def resumed(alone, killed):
+    """The same run, resumed; then another, in which the chief is stopped: both results."""
+    data, out = alone[0], killed[0]
+    trainings = [["--data", data, "--out", out], ["--data", data, "--out", out / "next"]]
+    trainings[1] += ["--image-size=32"]
+    stopped = [("KERAS", "1"), ("DIE", "SIGTERM")]
+    return two_machines(*trainings, chief=stopped, other=[("KERAS", "1")])
 
 
 def assert_ends_in_one_line(result):
@@ -154,31 +146,36 @@ def assert_ends_in_one_line(result):
     assert errors.count("\n") == 1, errors
 
 
-def test_two_machines_one_of_them_killed_go_on_and_compute_what_one_does(alone, tmp_path):
-    data, one = alone
-    command = ["--data", data, "--out", tmp_path]
-    chief, killed = two_machines(*command, "--overwrite", other=[("DIE", "SIGKILL")])
-    assert killed[0] == -9, killed
+def test_where_one_of_two_machines_is_killed_the_chief_says_so_in_one_line(killed):
+    _, rows, (chief, other) = killed
+    assert other[0] == -9, other
     assert_ends_in_one_line(chief)
-    assert [row["epoch"] for row in history(tmp_path)] == ["1"]
+    assert [row["epoch"] for row in rows] == ["1"]
 
-    chief, other = two_machines(*command, chief=[("KERAS", "1")], other=[("KERAS", "1")])
-    assert chief[0] == other[0] == 0, chief[2] + other[2]
-    assert "Resuming after epoch 1 of 4" in chief[1]
-    assert_same_run(tmp_path, one)
-    assert (tmp_path / "card.json").exists()
-    # The chief alone speaks, and what it says is known to all.
+
+def test_two_machines_go_on_after_a_kill_and_compute_what_one_does(alone, killed, resumed):
+    (_, one), (out, _, _), (chief, _) = alone, killed, resumed
+    assert "Resuming after epoch 1 of 3" in chief[1], chief
+    assert_same_run(out, one)
+    assert (out / "card.json").exists()
+
+
+def test_the_chief_alone_speaks_and_what_it_says_is_known_to_all(resumed):
+    chief, other = resumed
     assert "images for training" in chief[1] and "Test: accuracy" in chief[1]
     assert "images for training" not in other[1] and "Test: accuracy" not in other[1]
     assert "The chief's number: 5" in chief[1] and "The chief's number: 5" in other[1]
-    # Where this fails, distributed.Replicated can lose _maybe_symbolic_build and train_step: see
-    # keras-team/keras#20585.
+
+
+def test_keras_alone_cannot_train_on_two_machines(resumed):
+    """Where this fails, distributed.Replicated can lose _maybe_symbolic_build and train_step: see
+    keras-team/keras#20585."""
+    chief, other = resumed
     assert "Keras cannot" in chief[1] and "Keras cannot" in other[1]
 
 
-def test_where_the_chief_is_stopped_the_others_say_so_in_one_line(alone, tmp_path):
-    data, _ = alone
-    stopped, other = two_machines("--data", data, "--out", tmp_path, chief=[("DIE", "SIGTERM")])
+def test_where_the_chief_is_stopped_the_others_say_so_in_one_line(resumed):
+    stopped, other = resumed
     assert stopped[0] == -15, stopped
     assert_ends_in_one_line(other)
 

@@ -1,9 +1,5 @@
 """The fused layers and the fused AdamW compute what Keras's own do."""
 
-import json
-import subprocess
-import sys
-
 import h5py
 import keras
 import numpy as np
@@ -11,7 +7,6 @@ import pytest
 import tensorflow as tf
 
 from helpers import fused
-from helpers.files import ROOT
 
 # How far apart two results may be, as a part of the largest value: some units in the last place.
 TOLERANCE = {"float32": 2e-5, "mixed_bfloat16": 2e-2, "mixed_float16": 4e-3}
@@ -264,35 +259,3 @@ def test_loss_scaling_skips_a_step_that_overflows_and_makes_the_others():
         model.fit(x * np.inf, y, epochs=1, verbose=0)
     for one, other in zip(fast.trainable_weights, plain.trainable_weights, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-3)
-
-
-# Trains with the optimizer that is named on two logical CPUs; prints the weights' path and values.
-TWO_DEVICES = """
-import json, sys
-import tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-sys.path[:0] = [{root!r}, {tests!r}]
-import keras
-import test_fused
-from helpers import fused
-keras.utils.set_random_seed(0)
-plain = test_fused.network()
-for kind in (keras.optimizers.AdamW, fused.AdamW):
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-        model = fused.fuse(plain)
-        test_fused.compile_with(model, kind, weight_decay=0.05)
-    model.fit(*test_fused.batch(16), batch_size=8, epochs=2, shuffle=False, verbose=0)
-    weights = [*model.weights, *model.optimizer.variables]
-    print(json.dumps([weight.numpy().ravel().tolist() for weight in weights]))
-"""
-
-
-def test_on_two_devices_the_fused_adamw_equals_keras_adamw():
-    code = TWO_DEVICES.format(root=str(ROOT), tests=str(ROOT / "tests"))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    plain, fast = map(json.loads, done.stdout.splitlines())
-    assert len(fast) == len(plain) == 12 + 1 + 2 * 8  # weights, a count of steps, two averages
-    for one, other in zip(fast, plain, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-4)

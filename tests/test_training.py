@@ -23,7 +23,7 @@ from helpers import UserError, batches, evaluation, files, models, precision, re
 from helpers.files import ROOT
 from helpers.recipe import Recipe
 
-# Runs train.py with the small network; if $KILL is set it kills its own process in the eighth step.
+# Runs train.py with the small network and kills its own process in the eighth step.
 RUNNER = """
 import os, signal, sys
 sys.path[:0] = [{root!r}, {tests!r}]
@@ -36,23 +36,17 @@ def count_down(*args, **kwargs):
     left[0] -= 1
     if left[0] == 0:
         os.kill(os.getpid(), signal.SIGKILL)
-if os.environ["KILL"]:
-    training.Checkpoint.on_train_batch_end = count_down
+training.Checkpoint.on_train_batch_end = count_down
 train.main(sys.argv[1:])
 """
 
 
-def run_process(*arguments, kill=False):
-    """Runs train.py as a process of its own; returns what it printed."""
+def run_killed(*arguments):
+    """Runs train.py as a process of its own, which is killed in the eighth step."""
     code = RUNNER.format(root=str(ROOT), tests=str(ROOT / "tests"))
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        env=os.environ | {"KILL": "yes" if kill else ""},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
-    return done.stdout
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 def run_train(*arguments):
@@ -113,7 +107,7 @@ def uninterrupted(flags, tmp_path_factory):
 def killed(flags, tmp_path_factory):
     """What a process leaves that is killed in the eighth step, in the second epoch."""
     out = tmp_path_factory.mktemp("killed")
-    run_process(*flags, "--out", out, kill=True)
+    run_killed(*flags, "--out", out)
     return out
 
 
@@ -143,7 +137,8 @@ def test_killed_and_started_again_it_ends_where_it_would_have(
     flags, uninterrupted, killed, tmp_path
 ):
     shutil.copytree(killed, tmp_path / "out")
-    assert "Resuming after epoch 1 of 4" in run_process(*flags, "--out", tmp_path / "out")
+    code, output = run_train(*flags, "--out", tmp_path / "out")
+    assert code == 0 and "Resuming after epoch 1 of 4" in output
     same_result(uninterrupted, tmp_path / "out")
 
 
