@@ -46,33 +46,6 @@ def compare(answer, expected, common_mistakes, hint, tolerance=0):
     return f"{value:,.10g} is too {'small' if value < expected else 'large'}. {hint}"
 
 
-@check("each layer adds kernel_size - 1, times the strides before it.")
-def receptive_field(answer, kernel_sizes=(3, 3), strides=(1, 1)):
-    """The span, in input pixels, that one output position of these layers in a row depends on."""
-    field, plain, late, step = 1, 1, 1, 1
-    for kernel, stride in zip(kernel_sizes, strides, strict=True):
-        field += (kernel - 1) * step
-        plain += kernel - 1
-        step *= stride
-        late += (kernel - 1) * step
-    common_mistakes = {
-        "The strides are forgotten: after a stride of 2, a step in the picture is two "
-        "pixels.": plain,
-        "A layer's own stride was used too early: it affects only the layers after it.": late,
-        "The kernel sizes were added up. They overlap: each adds kernel_size - 1.": (
-            sum(kernel_sizes)
-        ),
-        "The kernel sizes were multiplied. A second layer adds to the span, it does not "
-        "multiply it.": np.prod(kernel_sizes),
-        "That is the last layer's own kernel, in its input. Trace it back to the "
-        "picture.": kernel_sizes[-1],
-        "That is the area; the side is asked for.": field**2,
-        "The middle pixel is missing: start from 1.": field - 1,
-    }
-    hint = "Start from one pixel and go back, layer by layer."
-    return compare(answer, field, common_mistakes, hint)
-
-
 @check("2,048 weights and one bias for each class.")
 def parameters_of_head(answer, classes=6):
     """The parameters of the last, dense layer."""
