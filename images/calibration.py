@@ -60,7 +60,7 @@ def draw_top_probabilities(panels):
 
 def draw_answers(answers, threshold):
     """What a threshold does: coverage, accuracy of the answers, and backgrounds answered."""
-    figure, axes = plt.subplots(figsize=(9, 3.8), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9.8, 3.8), layout="constrained")
     labels = {
         "accuracy": "accuracy of the answers",
         "coverage": "photographs with an answer",
@@ -68,9 +68,8 @@ def draw_answers(answers, threshold):
     }
     for (style, colour), (column, label) in zip(SERIES, labels.items(), strict=True):
         axes.plot(answers["threshold"], answers[column], style, color=colour, label=label)
-    axes.axvline(threshold, color=GREY, linewidth=1.5)
-    axes.text(threshold + 0.01, 0.02, "threshold used below", color=GREY)
+    axes.axvline(threshold, color=GREY, linewidth=1.5, label="threshold used below")
     axes.set(xlabel="threshold on the top probability", ylabel="share", ylim=(0, 1.02))
     axes.grid(alpha=0.3)
-    figure.legend(frameon=False, ncols=3, loc="outside upper center")
+    figure.legend(frameon=False, ncols=4, loc="outside upper center")
     return figure

@@ -9,26 +9,27 @@ HATCHES = {"first block of its stage": (ORANGE, "//"), "identity block": (BLUE, 
 
 
 def draw_photograph_lesions(lesions):
-    """Accuracy without each block's branch, with intervals; the whole network as a line.
+    """Points of accuracy lost without each block's branch, with the accuracy's 95 % interval.
 
     lesions: a row for each of silenced ("nothing", "conv2_block1", ...), accuracy, low and high.
     """
     table = lesions.set_index("silenced")
-    whole, table = table.loc["nothing"], table.drop("nothing")
+    whole, table = table["accuracy"]["nothing"], table.drop("nothing")
+    lost = 100 * (whole - table["accuracy"])
+    ends = 100 * (table["accuracy"] - table["low"]), 100 * (table["high"] - table["accuracy"])
     first = np.array([name.endswith("block1") for name in table.index])
     places = np.arange(len(table))
     figure, axes = plt.subplots(figsize=(10, 3.8), layout="constrained")
     for (kind, (colour, hatch)), chosen in zip(HATCHES.items(), (first, ~first), strict=True):
-        rows = table[chosen]
-        bars = [rows["accuracy"] - rows["low"], rows["high"] - rows["accuracy"]]
+        bars = [ends[1][chosen], ends[0][chosen]]  # a higher accuracy is a smaller loss
         look = {"color": colour, "hatch": hatch, "edgecolor": "white"}
-        axes.bar(places[chosen], rows["accuracy"], yerr=bars, capsize=2, label=kind, **look)
-    axes.axhline(whole["accuracy"], color="black", linestyle="--", label="nothing removed")
+        axes.bar(places[chosen], lost[chosen], yerr=bars, capsize=2, label=kind, **look)
+    axes.axhline(0, color="black", linewidth=0.8)
     names = [f"{name[:5]}\nblock {name[11:]}" for name in table.index]
     axes.set_xticks(places, names, fontsize=9)
-    axes.set(ylabel="accuracy", ylim=(0, None))
+    axes.set_ylabel("accuracy lost (points)")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(frameon=False, ncols=3, loc="outside upper center")
+    figure.legend(frameon=False, ncols=2, loc="outside upper center")
     return figure
 
 
@@ -49,7 +50,7 @@ def draw_ways(accuracy, lines):
     for (label, value), style in zip(lines.items(), ("--", ":"), strict=True):
         axes.axhline(value, color="black", linestyle=style, linewidth=1.2, label=label)
     axes.set_xticks(places, [name.replace("_", ", ") for name in accuracy.index])
-    axes.set_ylabel("accuracy on the drawings")
+    axes.set_ylabel("accuracy on your pictures")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(frameon=False, ncols=4, loc="outside upper center", fontsize=9)
     return figure
