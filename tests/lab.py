@@ -55,13 +55,13 @@ def process(command, environment, log):
 
 
 def wait_for(find, running, log, seconds=120):
-    """Calls find() until it gives something; it may raise OSError until then."""
+    """Calls find() until it gives something; its file may be missing or half written."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and running.poll() is None:
         try:
             if found := find():
                 return found
-        except OSError:
+        except (OSError, ValueError):
             pass
         time.sleep(0.2)
     raise RuntimeError(f"{running.args[0]} did not start:\n{Path(log).read_text()[-2000:]}")
