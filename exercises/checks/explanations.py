@@ -65,10 +65,12 @@ EXPLANATIONS = {
     "what_she_may_report": Explanation(
         "What follows from 136 right against 130 of 160, the best of twenty settings on the test.",
         {
-            r"chance|luck|interval|noise|standard error|significan|random": "Say how six images "
-            "compare with what chance alone does on 160.",
-            r"twenty|20|best of|chose|choos|select|pick|tun(e|ing)|tried|peek": "Say what keeping "
-            "the best of twenty does to its number.",
+            r"chance|luck|interval|noise|standard error|significance|significant|random": (
+                "Say how six images compare with what chance alone does on 160."
+            ),
+            r"twenty|20|best of|choose|chose|choosing|choice|select|pick|tun(e|ing)|tried|peek": (
+                "Say what keeping the best of twenty does to its number."
+            ),
             r"validation|new|fresh|other|more|another|seed|again|McNemar|untouched|held": "Say how "
             "to find out whether the network is better.",
         },
@@ -82,8 +84,9 @@ EXPLANATIONS = {
         {
             r"edge|outline|contrast|stand|salien|strik|middle|cent(er|re)|position|whatever|anyway|"
             r"by chance": "Say what else, besides the object, could put the heat there.",
-            r"hid|mask|cover|occlu|remov|delet|blur|chang|grey|gray": "Say what you would do to "
-            "the picture to test the map.",
+            r"hid|mask|cover|occlu|remov|delete|deleting|blur|chang|grey|gray": (
+                "Say what you would do to the picture to test the map."
+            ),
             r"random|control|baseline|untrained|shuffl|compar|another": "Say with what you would "
             "compare the result.",
         },
