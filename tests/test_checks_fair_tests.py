@@ -209,9 +209,10 @@ def test_a_wrong_mixup_is_named(function, word):
 @pytest.mark.parametrize(
     "answer",
     [
-        {5: 0.5, 10: 0.6, 20: 0.7, 35: 0.85},
-        {1: 0.2, 5: 0.55, 25: 0.5},
-        {"5": "0.4", 35: 0.8, 15: 0.6},
+        [(5, 0.5), (10, 0.6), (20, 0.7), (35, 0.85)],
+        [[1, 0.2], [5, 0.55], [25, 0.5]],
+        (("5", "0.4"), (35, 0.8), (15, 0.6)),
+        {5: 0.5, 10: 0.6, 35: 0.7},
     ],
 )
 def test_a_learning_curve_that_rises_is_right(answer):
@@ -228,7 +229,8 @@ def test_a_learning_curve_that_rises_is_right(answer):
         ({5: 0.12, 10: 0.15, 35: 0.2}, "far above chance"),
         ({5: 0.8, 10: 0.7, 35: 0.5}, "equally many steps"),
         ({5: 0.4, 10: 0.5, 280: 0.8}, "from 1 to 35"),
-        ([0.5, 0.6, 0.8], "Give a dict"),
+        ([0.5, 0.6, 0.8], "Give a list of pairs"),
+        ([(5, 10, 35), (0.5, 0.6, 0.8)], "Give a list of pairs"),
     ],
 )
 def test_a_wrong_learning_curve_is_named(answer, word):
@@ -236,7 +238,9 @@ def test_a_wrong_learning_curve_is_named(answer, word):
     assert (status, word in sentence) == ("wrong", True), sentence
 
 
-@pytest.mark.parametrize("answer", [..., {5: ..., 35: ...}])
+@pytest.mark.parametrize(
+    "answer", [..., "...", [(5, ...), (15, ...), (35, ...)], [[5, "..."], [35, 0.5]]]
+)
 def test_a_learning_curve_without_numbers_is_not_done(answer):
     assert checks.learning_curve.verdict(answer)[0] == "not done"
 

@@ -397,7 +397,7 @@ def test_a_submission_cannot_change_the_question(tmp_path):
     notebook = json.loads(submitted(FOUR, {}))
     changed = {
         "ex2-stub": "my_share = 0.75\nchecks.share_with_a_sibling(my_share, copies=2)",
-        "ex4-stub": "my_curve = {1: 0.1, 2: 0.5, 36: 0.9}\nchecks.learning_curve(my_curve, 99)",
+        "ex4-stub": "my_curve = [(1, 0.1), (2, 0.5), (36, 1)]\nchecks.learning_curve(my_curve, 99)",
     }
     for cell in notebook["cells"]:
         cell["source"] = changed.get(cell["id"], cell["source"])

@@ -15,6 +15,16 @@ from exercises.checks.verdict import (
 )
 from helpers.models import MODELS
 
+
+def left_out(value):
+    """Whether there are still dots; marking turns them into text."""
+    return value is None or value is ... or (isinstance(value, str) and value.strip() == "...")
+
+
+def is_pair(value):
+    return isinstance(value, list | tuple) and len(value) == 2
+
+
 # ---------------------------------------------------------------- a pipeline with two leaks
 
 PICTURES = 40
@@ -216,19 +226,20 @@ def wrong_mix(mixed, given, lam, what):
 
 @check("more pictures help. Ask of each step whether it is larger than chance could make it.")
 def learning_curve(answer, largest=35):
-    """{training pictures per class: validation accuracy} of three runs or more."""
-    if answer is None or answer is ...:
+    """[(training pictures per class, validation accuracy), ...] of three runs or more."""
+    if left_out(answer):
         raise NotDone(VALUE_TODO)
-    if not isinstance(answer, dict):
-        raise Wrong(f"Give a dict, {{pictures per class: accuracy}}. Received: {short(answer)}")
-    if any(value is None or value is ... for value in answer.values()):
+    pairs = list(answer.items()) if isinstance(answer, dict) else answer
+    if not isinstance(pairs, list | tuple) or not all(is_pair(pair) for pair in pairs):
+        raise Wrong(f"Give a list of pairs (pictures, accuracy). Received: {short(answer)}")
+    if any(left_out(share) for _, share in pairs):
         raise NotDone("train with at least three numbers of pictures, and enter the accuracies.")
-    if len(answer) < 3:
-        return f"{len(answer)} points make no curve: train with three numbers or more."
-    curve = sorted((as_number(count), as_number(share)) for count, share in answer.items())
+    if len(pairs) < 3:
+        return f"{len(pairs)} points make no curve: train with three numbers or more."
+    curve = sorted((as_number(count), as_number(share)) for count, share in pairs)
     counts, shares = (np.array(part) for part in zip(*curve, strict=True))
     if counts.max() <= 1 < shares.max():
-        return "The other way round: {pictures per class: accuracy}."
+        return "The other way round: (pictures per class, accuracy)."
     if counts.min() < 1 or (counts % 1).any() or counts.max() > largest:
         return f"Pictures per class are whole numbers from 1 to {largest}."
     if shares.max() > 1 or shares.min() < 0:
@@ -257,11 +268,11 @@ def most_confused_pair(answer, least=20, folder=None):
 
     By the recorded predictions of models/caltech101.
     """
-    if answer is None or answer is ...:
+    if left_out(answer):
         raise NotDone(VALUE_TODO)
-    if not isinstance(answer, tuple | list) or len(answer) != 2:
+    if not is_pair(answer):
         raise Wrong(f"Give two names, (true class, predicted class). Received: {short(answer)}")
-    if any(part is None or part is ... for part in answer):
+    if any(left_out(part) for part in answer):
         raise NotDone(VALUE_TODO)
     table = pd.read_csv((folder or MODELS / "caltech101") / "predictions.csv")
     counts = pd.crosstab(table["class"], table["class_1"])
