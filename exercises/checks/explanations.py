@@ -67,7 +67,7 @@ EXPLANATIONS = {
         {
             r"edge|outline|contrast|stand|salien|strik|middle|cent(er|re)|position|whatever|anyway|"
             r"by chance": "Say what else, besides the object, could put the heat there.",
-            r"hid|mask|cover|occlu|remov|delet|blur|chang|grey|gray": "Say what you would do to "
+            r"hid|mask|cover|occlu|remov|eras|blur|chang|grey|gray": "Say what you would do to "
             "the picture to test the map.",
             r"random|control|baseline|untrained|shuffl|compar|another": "Say with what you would "
             "compare the result.",
