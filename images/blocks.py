@@ -38,9 +38,21 @@ def draw_blocks(models, widest=1.4):
     ):
         draw_title(axes, left + 0.15, title, model)
         draw_paths(axes, left, branch, shortcut, scale)
-    note = "1 × 1, 64, /2: a convolution with 64 filters and stride 2. A box's width: its channels."
-    axes.text(0.25, 0.2, note, **text_style(10, DARK_GREY, ha="left"))
+    drawn = [layer for model in models.values() for layer in model.layers]
+    axes.text(0.25, 0.2, note(drawn), **text_style(10, DARK_GREY, ha="left"))
     return axes.figure
+
+
+def note(drawn):
+    """What a caption means, by the example of a drawn convolution: one with a stride, if any is."""
+    convolutions = [layer for layer in drawn if isinstance(layer, layers.Conv2D)]
+    if not convolutions:
+        return "A box's width: its channels."
+    example = max(convolutions, key=lambda layer: layer.strides[0])
+    meaning = f"a convolution with {example.filters} filters"
+    if example.strides[0] > 1:
+        meaning += f" and stride {example.strides[0]}"
+    return f"{caption(example)}: {meaning}. A box's width: its channels."
 
 
 def paths_of(model):

@@ -29,6 +29,7 @@ def draw_errors(curves, chance=7 / 8):
             error.index, error["min"], error["max"], color=COLOURS[network], alpha=0.15
         )
     axes.set(xlabel="epoch", ylabel="training error", ylim=(-0.02, 1))
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(
         frameon=False, fontsize=11, handlelength=3.5, loc="upper left", bbox_to_anchor=(1, 1)
     )

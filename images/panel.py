@@ -77,6 +77,7 @@ def draw_settings(results, chance=7 / 8):
         above.plot(table["layer"], table["activation"], color=GREEN, lw=2, label="of outputs")
         above.plot(table["layer"], table["kernel"], "--", color=ORANGE, lw=2, label="of kernels")
         above.set(yscale="log", xlabel="layer")
+        above.xaxis.get_major_locator().set_params(integer=True)
         above.set_title(title, fontsize=11, weight="bold")
         below.axhline(chance, color=GREY, linewidth=1.2, linestyle=":")
         below.plot(np.arange(1, len(errors) + 1), errors, "o-", color=BLUE, ms=4, lw=2)

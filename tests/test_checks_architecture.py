@@ -169,7 +169,7 @@ def test_an_explanation_that_names_what_matters_is_right(answer):
     ("answer", "word"),
     [
         (
-            "The network overfits: it has learned its 32 pictures by heart and so it cannot do "
+            "The network overfits: it has learned its 16 pictures by heart and so it cannot do "
             "well when it is evaluated on pictures.",
             "normalises with at evaluation",
         ),

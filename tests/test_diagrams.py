@@ -135,6 +135,14 @@ def test_convolutional_block_shows_the_projection_and_its_stride():
     assert any(f"{model.count_params():,} parameters" in text for text in shown)
 
 
+def test_the_note_speaks_of_a_stride_only_where_one_is_drawn():
+    (without,) = diagrams.draw_block(block(resnet.identity_block, (64, 64, 256))).axes
+    assert without.texts[-1].get_text().startswith("1 × 1, 64: a convolution with 64 filters.")
+    (within,) = diagrams.draw_block(block(resnet.convolutional_block, (64, 64, 512))).axes
+    note = "1 × 1, 64, /2: a convolution with 64 filters and stride 2."
+    assert within.texts[-1].get_text().startswith(note)
+
+
 def boxes_and_arrows(figure):
     """The boxes' extents as (left, bottom, right, top), and the arrows' points, in inches."""
     patches = figure.axes[0].patches

@@ -10,7 +10,7 @@ RATIO = math.log(0.99) / math.log(0.9)  # steps with momentum 0.9 for one with 0
 
 @check("the smaller momentum forgets the starting values in about a tenth of the steps.")
 def steps_to_catch_up(answer):
-    """Steps until 24 of 32 pictures are right at evaluation: (momentum 0.99, momentum 0.9).
+    """Steps until 12 of 16 pictures are right at evaluation: (momentum 0.99, momentum 0.9).
 
     After k steps, momentum ** k of the starting values is left; machines differ a little in how
     much of them still does harm.
@@ -34,7 +34,7 @@ def steps_to_catch_up(answer):
             f"steps {0.9**fast:.2g} with 0.9. It takes about the same share in both: measure again."
         )
     if slow < 80:
-        return "That is too early for 24 of 32. Try more steps, for both."
+        return "That is too early for 12 of 16. Try more steps, for both."
     if slow > 1000:
         return "It takes fewer steps than that: look for the smallest number."
     return None
