@@ -233,7 +233,7 @@ def learning_curve(answer, largest=35):
     if not isinstance(pairs, list | tuple) or not all(is_pair(pair) for pair in pairs):
         raise Wrong(f"Give a list of pairs (pictures, accuracy). Received: {short(answer)}")
     if any(left_out(share) for _, share in pairs):
-        raise NotDone("train with at least three numbers of pictures, and enter the accuracies.")
+        raise NotDone("train with at least three numbers of pictures, and enter your accuracies.")
     if len(pairs) < 3:
         return f"{len(pairs)} points make no curve: train with three numbers or more."
     curve = sorted((as_number(count), as_number(share)) for count, share in pairs)
