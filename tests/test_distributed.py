@@ -6,6 +6,7 @@ The machines are processes of this one. Two logical CPUs stand in for two GPUs.
 import csv
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -142,6 +143,9 @@ def resumed(alone, killed):
 def assert_ends_in_one_line(result):
     code, _, errors = result
     assert code == 2, errors
+    if tf.__version__ < "2.21":  # TensorFlow's own log lines about the network come before ours
+        log = r"(?m)^(WARNING: All log messages before |[IWEF]\d{4} ).*\n"
+        errors = re.sub(log, "", errors)
     assert errors.startswith("train.py: Another machine stopped answering")
     assert errors.count("\n") == 1, errors
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from conftest import picture, serving, small_network
 from PIL import Image, ImageDraw
 from test_commands import refused, run_predict
@@ -185,7 +186,9 @@ def test_five_seeds_test_each_image_once_and_repeat_themselves():
     assert np.bincount(LABELS[few[0]]).tolist() == [4, 4, 4]
     # A digest, so that a change of scikit-learn or of the code that moves photos is seen.
     whole = np.concatenate([*tests, *few]).astype("<i8")
-    assert hashlib.sha256(whole).hexdigest()[:12] == "38e69dbaf99b"
+    # Colab's scikit-learn 1.6 deals out groups of equal size in another order.
+    known = {"1.6": "5764a4fad411"}.get(sklearn.__version__[:3], "38e69dbaf99b")
+    assert hashlib.sha256(whole).hexdigest()[:12] == known
 
 
 def test_too_few_pictures_of_a_class_are_named():
