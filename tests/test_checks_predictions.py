@@ -304,25 +304,3 @@ def test_wrong_neighbours_are_named(answer, word):
 
 
 # ---------------------------------------------------------------- in words
-
-GOOD = """The dog stands out from the lawn, so a map of strong edges would be there as well. I would
-hide the hottest pixels and compare the fall with hiding a random quarter of them."""
-
-
-def test_a_good_explanation_is_accepted_and_a_model_answer_shown():
-    status, sentence = checks.why_a_map_is_no_proof.verdict(GOOD)
-    assert (status, "random weights" in sentence) == ("right", True)
-
-
-@pytest.mark.parametrize(
-    ("answer", "word"),
-    [
-        (GOOD.replace("stands out", "is").replace("strong edges", "fur"), "besides the object"),
-        (GOOD.replace("hide", "look at").replace("hiding", "looking at"), "to the picture"),
-        (GOOD.replace("compare", "see").replace("random", "cold"), "compare the result"),
-        ("It is no proof.", "words are too few"),
-    ],
-)
-def test_a_point_that_is_missing_is_named(answer, word):
-    status, sentence = checks.why_a_map_is_no_proof.verdict(answer)
-    assert (status, word in sentence) == ("wrong", True), sentence

@@ -10,28 +10,14 @@ import tensorflow as tf
 from keras import layers
 
 from exercises.checks.blocks import build
-from exercises.checks.numbers import as_number, short
+from exercises.checks.numbers import short, two_numbers
 from exercises.checks.verdict import (
-    FUNCTION_TODO,
-    VALUE_TODO,
-    NotDone,
     Wrong,
     call,
     check,
     require_function,
+    returned,
 )
-
-
-def two_numbers(answer, about):
-    """The learner's pair of numbers. Raises Wrong or NotDone."""
-    if answer is None or answer is ...:
-        raise NotDone(VALUE_TODO)
-    if not isinstance(answer, list | tuple) or len(answer) != 2:
-        raise Wrong(f"Give two numbers, {about}. Received: {short(answer)}")
-    if any(part is None or part is ... for part in answer):
-        raise NotDone(VALUE_TODO)
-    return [as_number(part) for part in answer]
-
 
 # ---------------------------------------------------------------- a learning rate
 
@@ -43,7 +29,7 @@ def rate_of_deep_plain(answer):
     The recorded sweep (experiments/results/learning_rates.csv): at 0.1, after 40 epochs, three runs
     have errors from 0.27 to 0.50; at 0.01 and at 1 all are above 0.58.
     """
-    rate, error = two_numbers(answer, "(learning rate, training error)")
+    rate, error = two_numbers(answer, "two numbers, (learning rate, training error)")
     if rate <= 0:
         return "A learning rate is larger than 0. The order is (learning rate, training error)."
     if error < 0 or error > 1:
@@ -76,9 +62,7 @@ def repaired_net(net):
     """The learner's repaired network(depth) of notebook 01: a fault that is left shows itself."""
     require_function(net, "my_repaired_net(depth)", DEPTH)
     with contextlib.redirect_stdout(io.StringIO()):
-        model = call(net, DEPTH)
-    if model is None or model is ...:
-        raise NotDone(FUNCTION_TODO)
+        model = returned(net, DEPTH)
     if not isinstance(model, keras.Model):
         raise Wrong(f"Your function should return a keras.Model; it returns {short(model)}.")
     return wrong_layers(model) or dead_branches(model) or wrong_shortcut(model)

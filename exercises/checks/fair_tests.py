@@ -5,13 +5,12 @@ import pandas as pd
 
 from exercises.checks.numbers import as_number, compare, short
 from exercises.checks.verdict import (
-    FUNCTION_TODO,
     VALUE_TODO,
     NotDone,
     Wrong,
-    call,
     check,
     require_function,
+    returned,
 )
 from helpers.models import MODELS
 
@@ -53,9 +52,7 @@ def repaired_pipeline(pipeline):
 
 def returned_parts(pipeline, pixels, labels):
     """The four arrays that the pipeline returns for seed 0. Raises Wrong or NotDone."""
-    found = call(pipeline, pixels.copy(), labels.copy(), 0)
-    if found is None or found is ...:
-        raise NotDone(FUNCTION_TODO)
+    found = returned(pipeline, pixels.copy(), labels.copy(), 0)
     if not isinstance(found, tuple | list) or len(found) != 4:
         raise Wrong("Return four arrays: training pixels and labels, test pixels and labels.")
     parts = [np.asarray(part) for part in found]
@@ -173,9 +170,7 @@ def mixup(function):
     images = rng.uniform(0, 255, (6, 4, 4, 3)).astype("float32")
     targets, lam = np.eye(6, dtype="float32"), rng.uniform(0.2, 0.45, 6).astype("float32")
     given = images.copy(), targets.copy()
-    found = call(function, *given, lam.copy())
-    if found is None or found is ...:
-        raise NotDone(FUNCTION_TODO)
+    found = returned(function, *given, lam.copy())
     if not isinstance(found, tuple | list) or len(found) != 2:
         raise Wrong("Return two arrays: the mixed images and the mixed targets.")
     mixed, mixed_targets = (np.asarray(part) for part in found)
@@ -328,10 +323,7 @@ def split_by_person(function):
     people, labels = photographs_of_people()
     splits = []
     for seed in range(12):
-        in_test = call(function, people.copy(), labels.copy(), seed)
-        if in_test is None or in_test is ...:
-            raise NotDone(FUNCTION_TODO)
-        in_test = np.asarray(in_test)
+        in_test = np.asarray(returned(function, people.copy(), labels.copy(), seed))
         if in_test.dtype != bool or in_test.shape != people.shape:
             raise Wrong(
                 f"Return an array of {len(people)} True or False, one for each photograph. "
@@ -342,7 +334,7 @@ def split_by_person(function):
         splits.append(in_test)
     if all(np.array_equal(splits[0], other) for other in splits[1:]):
         return "Every seed gives the same split: draw the people with default_rng(seed)."
-    again = call(function, people.copy(), labels.copy(), 0)
+    again = returned(function, people.copy(), labels.copy(), 0)
     if not np.array_equal(splits[0], np.asarray(again)):
         return "The same seed gave two different splits: draw from default_rng(seed) alone."
     return None

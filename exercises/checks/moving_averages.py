@@ -2,8 +2,8 @@
 
 import math
 
-from exercises.checks.numbers import as_number, short
-from exercises.checks.verdict import VALUE_TODO, NotDone, Wrong, check
+from exercises.checks.numbers import two_numbers
+from exercises.checks.verdict import check
 
 RATIO = math.log(0.99) / math.log(0.9)  # steps with momentum 0.9 for one with 0.99: 0.095
 
@@ -15,13 +15,7 @@ def steps_to_catch_up(answer):
     After k steps, momentum ** k of the starting values is left; machines differ a little in how
     much of them still does harm.
     """
-    if answer is None or answer is ...:
-        raise NotDone(VALUE_TODO)
-    if not isinstance(answer, list | tuple) or len(answer) != 2:
-        raise Wrong(f"Give two numbers of steps, (for 0.99, for 0.9). Received: {short(answer)}")
-    if ... in answer or None in answer:
-        raise NotDone(VALUE_TODO)
-    slow, fast = map(as_number, answer)
+    slow, fast = two_numbers(answer, "two numbers of steps, (for 0.99, for 0.9)")
     if min(slow, fast) < 1:
         return "Give numbers of steps, not the share of the starting value that is left."
     if slow == fast:

@@ -224,7 +224,7 @@ def resnet50(answer):
             f"The output has shape {tuple(gives)} instead of (None, {classes}) for "
             f"classes={classes}: average the maps, then use a Dense layer with that many outputs."
         )
-    kept = [keras.ops.copy(v) for v in model.variables]
+    kept = [v.numpy() for v in model.variables]
     try:
         return network_mistake(model, shape, classes)
     finally:

@@ -20,6 +20,17 @@ def as_number(answer):
     return value
 
 
+def two_numbers(answer, what):
+    """The learner's pair of numbers; `what` is asked for. Raises Wrong or NotDone."""
+    if answer is None or answer is ...:
+        raise NotDone(VALUE_TODO)
+    if not isinstance(answer, list | tuple) or len(answer) != 2:
+        raise Wrong(f"Give {what}. Received: {short(answer)}")
+    if any(part is None or part is ... for part in answer):
+        raise NotDone(VALUE_TODO)
+    return [as_number(part) for part in answer]
+
+
 def short(answer):
     """The answer as code, cut to 60 characters."""
     text = " ".join(repr(answer).split())

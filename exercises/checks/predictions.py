@@ -4,26 +4,24 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from scipy.special import softmax
 
-from exercises.checks.numbers import as_number, short
+from exercises.checks.numbers import short, two_numbers
 from exercises.checks.verdict import (
-    FUNCTION_TODO,
     VALUE_TODO,
     NotDone,
     Stopped,
     Wrong,
-    call,
     check,
     require_function,
+    returned,
 )
 from exercises.grad_cam import channel_weights
 from helpers import models
 
 
 def array_of(result):
-    """A learner's result as a float array. Raises NotDone for None, Wrong for what is no array."""
-    if result is None or result is ...:
-        raise NotDone(FUNCTION_TODO)
+    """A learner's result as a float array. Raises Wrong for what is no array."""
     try:
         return np.asarray(result, dtype="float64")
     except (TypeError, ValueError):
@@ -33,6 +31,11 @@ def array_of(result):
 def same(found, expected):
     found, expected = np.asarray(found), np.asarray(expected)
     return found.shape == expected.shape and np.allclose(found, expected, rtol=1e-3, atol=1e-6)
+
+
+def sentence_for(found, mistakes):
+    """The sentence about the mistake that gives this result, else None."""
+    return next((sentence for sentence, wrong in mistakes.items() if same(found, wrong)), None)
 
 
 # ---------------------------------------------------------------- Grad-CAM's weights
@@ -56,7 +59,7 @@ def grad_cam_weights(answer):
     maps = tf.constant(rng.normal(size=(3, 4, 5, 6)), "float32")
     labels = np.array([2, 0, 5])
     try:
-        found = array_of(call(answer, maps, top, labels))
+        found = array_of(returned(answer, maps, top, labels))
     except Stopped as error:
         if "None" in str(error):
             raise Wrong(
@@ -112,9 +115,8 @@ def mistake_in_weights(found, maps, top, labels):
         "Keep the pictures apart: average over rows and columns only.": own.mean(axis=(0, 1, 2)),
         "Axis 0 is the picture: rows and columns are axes 1 and 2.": own.mean(axis=(0, 1)),
     }
-    for sentence, wrong in mistakes.items():
-        if same(found, wrong):
-            return sentence
+    if sentence := sentence_for(found, mistakes):
+        return sentence
     if found.shape != (n, channels):
         return (
             f"For maps of shape {n, h, w, channels} the weights should have shape {n, channels}; "
@@ -133,17 +135,12 @@ def temperature_scaling(answer):
     given = np.random.default_rng(0).dirichlet(np.full(5, 0.7), 4)
     for temperature in (2.0, 0.5, 1.0):
         before = given.copy()
-        found = array_of(call(answer, before, temperature))
+        found = array_of(returned(answer, before, temperature))
         if not np.array_equal(before, given):
             return "Your function changes the probabilities it was given: work on a new array."
         if not same(found, models.temper(given, temperature)):
             return mistake_in_temper(found, given, temperature)
     return None
-
-
-def softmax(scores):
-    powers = np.exp(scores)
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def mistake_in_temper(found, given, temperature):
@@ -161,15 +158,14 @@ def mistake_in_temper(found, given, temperature):
         "The rows do not sum to 1 yet: divide each by its sum.": powers,
         "Those are probabilities divided by T; T divides the scores.": given / t,
         "Softmax takes scores; you gave it probabilities. Take their logarithm first.": (
-            softmax(given / t)
+            softmax(given / t, axis=1)
         ),
         "Each row should sum to 1, not each column.": powers / powers.sum(axis=0),
         "Each row should sum to 1, not all rows together.": powers / powers.sum(),
         "Those are scores: apply softmax to them.": np.log(given) / t,
     }
-    for sentence, wrong in mistakes.items():
-        if same(found, wrong):
-            return sentence
+    if sentence := sentence_for(found, mistakes):
+        return sentence
     if found.shape != given.shape:
         return f"The result should have the shape of its input, {given.shape}, not {found.shape}."
     return f"At temperature {t:g} the result is wrong. At 1, nothing should change."
@@ -243,13 +239,7 @@ def top_probabilities(folder=None):
 @check("it keeps nine in ten backgrounds out, and you know what that costs.")
 def threshold_for_backgrounds(answer, share=0.1):
     """(threshold, coverage): the lowest with at most `share` of backgrounds answered, in 0.01."""
-    if answer is None or answer is ...:
-        raise NotDone(VALUE_TODO)
-    if not isinstance(answer, list | tuple) or len(answer) != 2:
-        raise Wrong(f"Give two numbers, (threshold, coverage). Received: {short(answer)}")
-    if ... in answer or None in answer:
-        raise NotDone(VALUE_TODO)
-    threshold, coverage = map(as_number, answer)
+    threshold, coverage = two_numbers(answer, "two numbers, (threshold, coverage)")
     if max(threshold, coverage) > 1 or min(threshold, coverage) < 0:
         return "Give fractions between 0 and 1, not per cent."
     known, right, unknown = top_probabilities()
@@ -301,7 +291,7 @@ def neighbours(answer):
     rng = np.random.default_rng(0)
     features = rng.random((30, 8)) * rng.uniform(0.2, 5, (30, 1)) * rng.uniform(0.2, 5, 8)
     before = features.copy()
-    found = array_of(call(answer, features, k=5))
+    found = array_of(returned(answer, features, k=5))
     if not np.array_equal(before, features):
         return "Your function changes the features it was given: work on a new array."
     if found.shape != (30, 5):
@@ -341,9 +331,8 @@ def mistake_in_neighbours(found, features):
     }
     if same(found, ranking(features, length=1)):
         return None
-    for sentence, wrong in mistakes.items():
-        if same(found, wrong):
-            return sentence
+    if sentence := sentence_for(found, mistakes):
+        return sentence
     if own.any():
         return "A picture is among its own neighbours: of course it has the same label."
     if same(np.sort(found, axis=1), np.sort(ranking(features, length=1), axis=1)):

@@ -95,6 +95,14 @@ def call(function, *args, **kwargs):
         raise Stopped(f"Your function stopped with {describe_error(error)}{where}") from None
 
 
+def returned(function, *args, **kwargs):
+    """What the learner's function returns. Raises NotDone if that is nothing, Stopped on errors."""
+    found = call(function, *args, **kwargs)
+    if found is None or found is ...:
+        raise NotDone(FUNCTION_TODO)
+    return found
+
+
 def require_function(answer, example, *args, **kwargs):
     """Raises NotDone or Wrong unless `answer` is a function that can be called like this."""
     if answer is None or answer is ...:
