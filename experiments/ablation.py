@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
-import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import UserError, batches, data, download, evaluation, files, models, training
+from experiments.tables import add_rows, missing
+from helpers import UserError, batches, data, download, evaluation, models, training
 from helpers.precision import choose_precision
 from helpers.recipe import Recipe
 from helpers.splits import split
@@ -52,28 +52,28 @@ def main():
 
 def measure(images, changes, recipe, file):
     """Trains once for each change that has no row in `file`."""
-    rows = pd.read_csv(file).to_dict("records") if Path(file).exists() else []
-    done = {(row["change"], row["epochs"]) for row in rows}
     recipe = replace(recipe, precision=choose_precision())
-    for change in changes:
-        if (change, recipe.epochs) not in done:
-            score = run(images, replace(recipe, **CHANGES[change]))
-            about = {"change": change, "epochs": recipe.epochs}
-            rows.append({**about, **score, "precision": recipe.precision})
-            files.write_csv(file, pd.DataFrame(rows))
-            print(f"{score['accuracy']:.1%}  {change}", flush=True)
+    wanted = [{"change": change, "epochs": recipe.epochs} for change in changes]
+    for about in missing(file, wanted):
+        score = run(images, replace(recipe, **CHANGES[about["change"]]))
+        add_rows(file, [{**about, **score, "precision": recipe.precision}])
+        print(f"{score['accuracy']:.1%}  {about['change']}", flush=True)
 
 
 def run(images, recipe):
     """One short training run: its accuracy on the validation images."""
-    keras.utils.clear_session()  # frees memory
-    labels, class_names = images.labels, images.class_names
-    train, val, _ = split(labels, class_names, recipe.per_class, recipe.val_per_class)
-    model = training.build_model(recipe, len(class_names))
-    training.fit(model, (images.pixels[train], labels[train]), recipe, verbose=0)
-    probabilities = evaluation.predict_files(model, images.paths[val], recipe.image_size)
-    score = evaluation.scores(labels[val], probabilities)
+    train, val, _ = split(images.labels, images.class_names, recipe.per_class, recipe.val_per_class)
+    score = train_and_score(images, train, val, recipe, recipe.image_size)
     return {"images": score["images"], "accuracy": round(score["accuracy"], 4)}
+
+
+def train_and_score(images, train, val, recipe, size):
+    """Trains on the rows `train`: the scores on the rows `val`, read at `size` x `size` pixels."""
+    keras.utils.clear_session()  # frees memory
+    labels = images.labels
+    model = training.build_model(recipe, len(images.class_names))
+    training.fit(model, (images.pixels[train], labels[train]), recipe, verbose=0)
+    return evaluation.scores(labels[val], evaluation.predict_files(model, images.paths[val], size))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ import pandas as pd
 from keras import layers
 
 from experiments.gradients import RESULTS, shuffled_batches
+from experiments.tables import add_rows, missing
 from helpers import UserError, data, download, files, synthetic
 from helpers.splits import split
 
@@ -134,12 +135,8 @@ def best_rates(runs, among):
 def sweep(images, labels, todo, file):
     """Trains each run in `todo` that has no row in `file`, and adds its row and curve."""
     curves_file = file.with_name(f"{file.stem}_curves.csv")
-    for run in todo:
-        runs = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=RUN)
-        if run in set(runs[RUN].itertuples(index=False, name=None)):
-            continue
+    for named in missing(file, [dict(zip(RUN, run, strict=True)) for run in todo]):
         start = time.time()
-        named = dict(zip(RUN, run, strict=True))
         curve, scores = train(images, labels, named)
         curve = curve.assign(**named)[[*RUN, "epoch", "loss", "error"]]
         if curves_file.exists():
@@ -148,7 +145,7 @@ def sweep(images, labels, todo, file):
         curve = curve.drop_duplicates([*RUN, "epoch"], keep="last")
         files.write_csv(curves_file, curve)
         row = named | scores | {"seconds": round(time.time() - start)}
-        files.write_csv(file, pd.DataFrame([*runs.to_dict("records"), row]))
+        add_rows(file, [row])
         print(row, flush=True)
 
 

@@ -13,13 +13,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
-import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import UserError, batches, data, download, evaluation, files, models, training
+from experiments.ablation import train_and_score
+from experiments.tables import add_rows, missing
+from helpers import UserError, batches, data, download, files, models
 from helpers.precision import choose_precision
 from helpers.recipe import Recipe
 from helpers.splits import split
@@ -47,29 +47,22 @@ def main():
 
 def measure(images, counts, steps, recipe, file):
     """Trains once for each number of images per class that has no row in `file`."""
-    rows = pd.read_csv(file).to_dict("records") if Path(file).exists() else []
-    done = {(row["per_class"], row["steps"], row["seed"]) for row in rows}
     recipe = replace(recipe, precision=choose_precision())
-    for count in counts:
-        if (count, steps, recipe.seed) not in done:
-            about = {"per_class": count, "steps": steps, "seed": recipe.seed}
-            rows.append({**about, **run(images, count, steps, recipe)})
-            files.write_csv(file, pd.DataFrame(rows))
-            print(f"{rows[-1]['accuracy']:.1%}  {count} images per class", flush=True)
+    wanted = [{"per_class": count, "steps": steps, "seed": recipe.seed} for count in counts]
+    for about in missing(file, wanted):
+        row = {**about, **run(images, about["per_class"], steps, recipe)}
+        add_rows(file, [row])
+        print(f"{row['accuracy']:.1%}  {row['per_class']} images per class", flush=True)
 
 
 def run(images, count, steps, recipe):
     """One training run on `count` images per class: its scores on the validation images."""
-    keras.utils.clear_session()  # frees memory
-    labels, class_names = images.labels, images.class_names
-    train, val, _ = split(labels, class_names, recipe.per_class, recipe.val_per_class)
+    labels = images.labels
+    train, val, _ = split(labels, images.class_names, recipe.per_class, recipe.val_per_class)
     rows = first_of_each(train, labels, count, recipe.seed)
     epochs = max(steps // batches.steps_per_epoch(len(rows), recipe), 1)
-    recipe = replace(recipe, epochs=epochs)
-    model = training.build_model(recipe, len(class_names))
-    training.fit(model, (images.pixels[rows], labels[rows]), recipe, verbose=0)
     size = models.test_size(recipe.image_size, recipe.min_crop_scale)
-    score = evaluation.scores(labels[val], evaluation.predict_files(model, images.paths[val], size))
+    score = train_and_score(images, rows, val, replace(recipe, epochs=epochs), size)
     low, high = score["accuracy_interval_95"]
     found = {"images": score["images"], "accuracy": score["accuracy"], "low": low, "high": high}
     return {**{k: round(v, 4) for k, v in found.items()}, "precision": recipe.precision}

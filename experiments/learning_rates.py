@@ -14,16 +14,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import keras
 import numpy as np
-import pandas as pd
 
 from experiments.gradients import RESULTS, drawn_pictures, shuffled_batches
-from helpers import files
+from experiments.tables import add_rows, missing
 from images.gradients import small_net
 
 DEPTHS = (10, 30)
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 EPOCHS = 40
-RUN = ["network", "depth", "seed"]
 
 
 def main():
@@ -33,10 +31,11 @@ def main():
 
 def sweep(images, labels, file, depths=DEPTHS, rates=RATES, epochs=EPOCHS, seeds=3):
     """Trains each network at each rate, unless its rows are in `file`."""
-    for seed, depth, network in product(range(seeds), depths, ("plain", "residual")):
-        rows = pd.read_csv(file).to_dict("records") if file.exists() else []
-        if any(tuple(row[name] for name in RUN) == (network, depth, seed) for row in rows):
-            continue
+    runs = product(range(seeds), depths, ("plain", "residual"))
+    wanted = [dict(network=network, depth=depth, seed=seed) for seed, depth, network in runs]
+    for run in missing(file, wanted):
+        network, depth, seed = run.values()
+        rows = []
         keras.utils.clear_session()
         keras.utils.set_random_seed(seed)
         model = small_net(depth, network == "residual")
@@ -44,9 +43,9 @@ def sweep(images, labels, file, depths=DEPTHS, rates=RATES, epochs=EPOCHS, seeds
         model.compile(keras.optimizers.SGD(), loss, metrics=["accuracy"], jit_compile=False)
         for rate in rates:
             errors = training_errors(model, images, labels, rate, epochs)
-            named = {"network": network, "depth": depth, "seed": seed, "learning_rate": rate}
+            named = run | {"learning_rate": rate}
             rows += [named | {"epoch": epoch, "error": error} for epoch, error in errors.items()]
-        files.write_csv(file, pd.DataFrame(rows))
+        add_rows(file, rows)
         print(network, depth, seed, flush=True)
 
 

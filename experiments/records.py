@@ -151,8 +151,7 @@ def write(photographs, folder):
     others = data.image_files([photographs / "BACKGROUND_Google"])
     theirs = evaluation.predict_files(model, others, card["test_size"])
     theirs = models.temper(theirs, temperature)
-    pixels = [data.read_images(some, card["image_size"])[0] for some in np.array_split(paths, 9)]
-    pixels = np.concatenate(pixels)
+    pixels, _ = data.read_images(paths, card["image_size"])
     tables = {
         "predictions": predictions,
         "backgrounds": top_five([path.name for path in others], theirs, names),

@@ -16,11 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
-import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from experiments import variants
+from experiments.tables import add_rows, missing
 from helpers import UserError, batches, data, download, evaluation, files, models, training
 from helpers.recipe import Recipe
 from helpers.splits import split
@@ -64,16 +64,12 @@ def main():
 
 def search(folder, names, seed, results=RESULTS, scratch=files.ROOT / "build/search"):
     """Trains once for each name that has no row in `results`."""
-    rows = pd.read_csv(results).to_dict("records") if results.exists() else []
-    done = {(row["run"], row["seed"]) for row in rows}
-    for name in names:
-        if (name, seed) in done:
-            continue
+    for about in missing(results, [{"run": name, "seed": seed} for name in names]):
+        name = about["run"]
         recipe = replace(RECIPE, **RUNS[name], seed=seed)
         with VARIANTS.get(name, nullcontext)():
-            row = {"run": name, "seed": seed, **run(folder, recipe, scratch / f"{name}-{seed}")}
-        rows.append(row)
-        files.write_csv(results, pd.DataFrame(rows))
+            row = {**about, **run(folder, recipe, scratch / f"{name}-{seed}")}
+        add_rows(results, [row])
         print(f"{row['accuracy']:.1%}  {name}, seed {seed}", flush=True)
 
 

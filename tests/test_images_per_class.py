@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from experiments import images_per_class
-from helpers import data, synthetic, training
+from helpers import data, evaluation, synthetic, training
 from helpers.recipe import Recipe
 from helpers.splits import split
 
@@ -61,7 +61,7 @@ def test_runs_take_equally_many_steps_and_score_what_was_kept_back(small, images
         seen.append((len(train[0]), recipe.epochs))
         return fit(model, train, recipe, **options)
 
-    monkeypatch.setattr(images_per_class.training, "fit", spy)
+    monkeypatch.setattr(training, "fit", spy)
     scores = [images_per_class.run(images, count, 4, SMALL) for count in (1, 8)]
     # 8 classes: 8 pictures are one step per epoch, 64 pictures are two steps of 32
     assert seen == [(8, 4), (64, 2)]
@@ -71,13 +71,13 @@ def test_runs_take_equally_many_steps_and_score_what_was_kept_back(small, images
 
 def test_the_test_images_stay_unused(small, images, monkeypatch):
     used = set()
-    read = images_per_class.evaluation.read_images
+    read = evaluation.read_images
 
     def spy(paths, size):
         used.update(paths)
         return read(paths, size)
 
-    monkeypatch.setattr(images_per_class.evaluation, "read_images", spy)
+    monkeypatch.setattr(evaluation, "read_images", spy)
     images_per_class.run(images, 2, 1, SMALL)
     _, val, _ = split(images.labels, images.class_names, 12, 4)
     assert used == set(images.paths[val])
