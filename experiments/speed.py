@@ -27,8 +27,8 @@ sys.path.insert(0, str(ROOT))
 CLASSES, STEPS = 101, 6
 # {function below or, with "torch", in speed_torch.py: (label, precision)}. The first is ours.
 TRAIN = {
-    "train_fused": ("ours, fused layers", "fastest"),
-    "train_files": ("ours, fused layers, from files", "fastest"),
+    "train_fused": ("ours, faster layers", "fastest"),
+    "train_files": ("ours, faster layers, from files", "fastest"),
     "train_plain": ("ours, plain layers", "fastest"),
     "train_library": ("keras.applications, compiled by default", "float32"),
     "torch_train": ("PyTorch, channels last, fused AdamW", "fastest"),
