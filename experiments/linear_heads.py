@@ -26,7 +26,7 @@ from helpers import UserError, batches, data, download, files, models, signs
 from helpers.recipe import RECIPES
 
 RESULTS = files.ROOT / "experiments/results/linear_heads.csv"
-VERSIONS = 4  # of each training photograph, where they differ
+VERSIONS = 2  # of each training photograph, where they differ
 STEPS, BATCH_SIZE, RATE = 1500, 32, 3e-3
 
 

@@ -63,7 +63,7 @@ def draw_accuracies(tested):
 
 
 def draw_shifts(table):
-    """Accuracies in percent as a heat map: a row per change of the photographs, a column per way."""
+    """Accuracies in percent as a heat map: a row per change, a column per way."""
     size = (2.6 + 1.05 * table.shape[1], 1.2 + 0.34 * len(table))
     figure, axes = plt.subplots(figsize=size, layout="constrained")
     look = {"cmap": "cividis", "vmin": 0, "vmax": 100, "linewidths": 0.5}

@@ -130,7 +130,9 @@ LACKING = [  # check, an answer, words of the sentence that it gets
     ),
     (
         "why_the_frozen_network_changed",
-        FROZEN.replace("inference mode, with trainable set to False", "some other way from then on"),
+        FROZEN.replace(
+            "inference mode, with trainable set to False", "some other way from then on"
+        ),
         "how to prevent it",
     ),
     ("why_the_frozen_network_changed", "The averages moved.", "words are too few"),

@@ -47,7 +47,14 @@ EXACT = "binomtest(one, one + other).pvalue if one + other else 1.0"
         (RIGHT, ("other).pvalue", "other, alternative='less').pvalue"), "one tail"),
         (RIGHT, ("other).pvalue", "other, alternative='greater').pvalue"), "one tail"),
         (BY_HAND, ("2 * ", ""), "one tail"),
-        (BY_HAND, ("min(1.0, 2 * binom.cdf(heads, differ.sum(), 0.5))", "2 * binom.cdf(heads, differ.sum(), 0.5)"), "above 1"),
+        (
+            BY_HAND,
+            (
+                "min(1.0, 2 * binom.cdf(heads, differ.sum(), 0.5))",
+                "2 * binom.cdf(heads, differ.sum(), 0.5)",
+            ),
+            "above 1",
+        ),
         (RIGHT, (EXACT, "binomtest(one, len(first)).pvalue"), "say nothing about which"),
         (RIGHT, (EXACT, "binomtest(first.sum(), len(first)).pvalue"), "say nothing about which"),
         (RIGHT, (EXACT, "chi2.sf((one - other) ** 2 / max(one + other, 1), 1)"), "approximation"),
@@ -153,7 +160,9 @@ def test_the_row_with_the_largest_gap_is_asked_for(answer, status, word, table):
 
 def test_the_recorded_table_has_one_answer():
     table = pd.read_csv(checks.CHECKS and "models/signs/results.csv").query("photos == 'all'")
-    verdicts = [checks.shift_that_needs_fine_tuning.verdict(name)[0] for name in set(table["shift"])]
+    verdicts = [
+        checks.shift_that_needs_fine_tuning.verdict(name)[0] for name in set(table["shift"])
+    ]
     assert verdicts.count("right") == 1
 
 

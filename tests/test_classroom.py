@@ -446,6 +446,7 @@ def test_bad_commands_are_refused_in_one_line(arguments, tmp_path, monkeypatch, 
 
 # ---------------------------------------------------------------- the teacher's sheet
 
+
 def batch_norm_left_free(model):
     for layer in model.layers[:-1]:
         layer.trainable = isinstance(layer, layers.BatchNormalization)

@@ -100,7 +100,9 @@ def test_ways_take_equally_many_steps_and_freeze_what_they_say(images, small, mo
     for way in transfer_rates.WAYS:
         run = {"way": way, "steps": 40, "fold": 0, "learning_rate": 1e-3}
         head_rate = 1e-2 if way.startswith("head") else None
-        transfer_rates.trained(images, np.arange(160), run, Recipe(init_from="caltech101"), head_rate)
+        transfer_rates.trained(
+            images, np.arange(160), run, Recipe(init_from="caltech101"), head_rate
+        )
     ways = dict(zip(transfer_rates.WAYS, fits[:5], strict=True))
     assert [epochs for _, epochs, _ in fits] == [8, 8, 8, 8, 2, 6]
     assert [rate for *_, rate in fits] == [1e-3] * 4 + [1e-2, 1e-3]

@@ -185,7 +185,9 @@ def fine_tuning_rates(answer):
 # ---------------------------------------------------------------- changed photographs
 
 
-@check("there the two ways to transfer differ most: what the frozen layers ignore, a head can't add.")
+@check(
+    "there the two ways to transfer differ most: what the frozen layers ignore, a head can't add."
+)
 def shift_that_needs_fine_tuning(answer, folder=None):
     """The change of the photographs at which "fine-tuned" is furthest ahead of "frozen"."""
     if left_out(answer):
@@ -204,7 +206,7 @@ def shift_that_needs_fine_tuning(answer, folder=None):
     if fall["frozen"][name] == fall["frozen"].max():
         return (
             f"The frozen network falls furthest there, to {table['frozen'][name]:.0%}, but the "
-            f"fine-tuned one falls too, to {table['fine-tuned'][name]:.0%}. Compare them in each row."
+            f"fine-tuned one falls too, to {table['fine-tuned'][name]:.0%}. Compare row by row."
         )
     return (
         f"There the fine-tuned network is {100 * gap[name]:.0f} points ahead; in another row it is "
@@ -236,5 +238,7 @@ def own_hands(answer, least=12, digits=3):
         )
     shown = {digit for digit, _ in pairs}
     if len(shown) < digits:
-        return f"{len(shown)} of the six digits say nothing about the others: show {digits} or more."
+        return (
+            f"{len(shown)} of the six digits say nothing about the others: show {digits} or more."
+        )
     return None
