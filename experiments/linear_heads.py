@@ -27,7 +27,7 @@ from helpers.recipe import RECIPES
 
 RESULTS = files.ROOT / "experiments/results/linear_heads.csv"
 VERSIONS = 2  # of each training photograph, where they differ
-STEPS, BATCH_SIZE, RATE = 1500, 32, 3e-3
+STEPS, BATCH_SIZE, RATE = 600, 32, 3e-3
 
 
 def main():

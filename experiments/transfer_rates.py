@@ -114,7 +114,8 @@ def trained(images, train, run, recipe, head_rate=None):
     if head_rate:
         first = replace(recipe, epochs=round(HEAD_SHARE * epochs), learning_rate=head_rate)
         training.fit(training.freeze(model, "conv5"), labelled, first, verbose=0)
-        model.trainable = True
+        for layer in model.layers:
+            layer.trainable = True
         recipe = replace(recipe, epochs=epochs - first.epochs)
     rate = run["learning_rate"]
     training.fit(model, labelled, replace(recipe, learning_rate=rate), verbose=0)

@@ -1,4 +1,4 @@
-"""The fused layers and the fused AdamW compute what Keras's own do."""
+"""The faster layers and the fused AdamW compute what Keras's own do."""
 
 import h5py
 import keras
@@ -105,6 +105,82 @@ def test_a_batch_of_one_value_leaves_no_nan():
     for one, other in zip(step(fast, x, True), step(plain, x, True), strict=True):
         assert np.isfinite(one).all()
         assert_close(one, other, "float32")
+
+
+def convolution(size=4, precision="float32", **settings):
+    """A model of one plain convolution, for images of any size if that is None."""
+    settings = {"filters": 5, "kernel_size": 1, "padding": "same", "name": "conv", **settings}
+    inputs = keras.Input((size, size, 6))
+    return keras.Model(inputs, keras.layers.Conv2D(dtype=precision, **settings)(inputs))
+
+
+CONVOLUTIONS = [
+    dict(),
+    dict(strides=2),
+    dict(strides=2, size=7, padding="valid"),
+    dict(kernel_size=3),
+    dict(kernel_size=3, size=2),
+    dict(kernel_size=3, size=8),
+    dict(kernel_size=3, use_bias=False),
+]
+
+
+@pytest.mark.parametrize("any_size", [False, True])
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("settings", CONVOLUTIONS, ids=str)
+def test_a_convolution_and_its_gradients_equal_the_plain_ones(settings, precision, any_size):
+    size = settings.get("size", 4)
+    plain = convolution(**{**settings, "size": None if any_size else size}, precision=precision)
+    fast = fused.fuse(plain)
+    assert type(fast.get_layer("conv")) is fused.Conv2D
+    x = tf.constant(np.random.default_rng(5).normal(0, 1, (3, size, size, 6)), "float32")
+    results = []
+    for model in (fast, plain):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = model(x)
+            loss = tf.reduce_sum(tf.cast(y, "float32") ** 3)
+        results.append([y, *tape.gradient(loss, [x, *model.trainable_variables])])
+    for one, other in zip(*results, strict=True):
+        assert_close(one, other, precision)
+
+
+@pytest.mark.parametrize("settings", [dict(), dict(kernel_size=3)], ids=str)
+def test_the_kernel_gradient_of_a_small_map_is_a_matrix_product(settings):
+    model = fused.fuse(convolution(**settings))
+
+    @tf.function
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(model(x))
+        return tape.gradient(loss, model.trainable_variables[0])
+
+    graph = gradient.get_concrete_function(tf.TensorSpec((3, 4, 4, 6))).graph
+    operations = {operation.type for operation in graph.get_operations()}
+    assert "MatMul" in operations and "Conv2DBackpropFilter" not in operations
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(kernel_size=5),
+        dict(kernel_size=(1, 3)),
+        dict(kernel_size=3, strides=2),
+        dict(kernel_size=3, padding="valid"),
+        dict(kernel_size=3, dilation_rate=2),
+        dict(filters=6, groups=2),
+    ],
+    ids=str,
+)
+def test_other_convolutions_stay_plain(settings):
+    layer = fused.fuse(convolution(**settings)).get_layer("conv")
+    assert type(layer) is keras.layers.Conv2D
+
+
+def test_with_a_gpu_the_convolutions_stay_plain(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    layer = fused.fuse(convolution()).get_layer("conv")
+    assert type(layer) is keras.layers.Conv2D
 
 
 @pytest.mark.parametrize(
