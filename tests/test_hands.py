@@ -22,7 +22,7 @@ def close_figures():
 def fingers_up(digit, number):
     """How many pieces of the hand lie side by side above its knuckles."""
     mask = signs.hand_mask(hands.draw_hand(digit, number))
-    return max(ndimage.label(row > 0)[1] for row in mask[15:40])
+    return max(ndimage.label(row > 0)[1] for row in mask[15:35])
 
 
 @pytest.mark.parametrize("digit", [1, 2, 4])
