@@ -47,7 +47,7 @@ def draw_accuracies(tested):
     """
     ways = [way for way in LOOKS if way in set(tested["way"])]
     folds = sorted(set(tested["fold"]))
-    figure, axes = plt.subplots(figsize=(8.4, 0.9 + 0.55 * len(ways)), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8.4, 1.1 + 0.5 * len(ways)), layout="constrained")
     for number, fold in enumerate(folds):
         rows = tested[tested["fold"] == fold].set_index("way").loc[ways]
         places = np.arange(len(ways)) + 0.3 * (number - (len(folds) - 1) / 2)
@@ -55,7 +55,7 @@ def draw_accuracies(tested):
         look = {"color": (BLUE, ORANGE)[number % 2], "marker": "o^"[number % 2], "capsize": 3}
         axes.errorbar(rows["accuracy"], places, xerr=bars, linestyle="", label=fold, **look)
     axes.set_yticks(range(len(ways)), ways)
-    axes.set(xlabel="test accuracy with 95 % interval")
+    axes.set(xlabel="test accuracy with 95 % interval", ylim=(-0.6, len(ways) - 0.4))
     axes.grid(axis="x", alpha=0.3)
     sns.despine(ax=axes)
     figure.legend(title="test fold", frameon=False, loc="outside right upper")
