@@ -58,23 +58,31 @@ def start():
         print("A GPU trains faster: Settings > Accelerator > GPU T4 x2, then Run All.")
 
 
-def default_data():
-    """What notebook 04 trains on, unless its reader chooses; prints why.
+PHOTOGRAPHS = {  # by name: the variable with their address, their folder, the download's size
+    "caltech101-8": ("CALTECH101_URL", "caltech-101", "137 MB"),
+    "signs": ("SIGNS_URL", "sign-language-digits", "17 MB"),
+}
 
-    "caltech101-8" where the photographs of Caltech 101 are or can be downloaded, else "sample".
-    $NOTEBOOK_DATA decides in place of this.
+
+def default_data(photographs="caltech101-8"):
+    """What a notebook trains on, unless its reader chooses; prints why.
+
+    These photographs where they are or can be downloaded, else "sample". $NOTEBOOK_DATA decides in
+    place of this, unless it names photographs of another data set.
     """
     from helpers import download
 
-    url = os.environ.get("CALTECH101_URL", download.CALTECH101_URL)
-    if name := os.environ.get("NOTEBOOK_DATA"):
-        reason = "chosen by NOTEBOOK_DATA"
+    variable, folder, size = PHOTOGRAPHS[photographs]
+    url = os.environ.get(variable, getattr(download, variable))
+    chosen = os.environ.get("NOTEBOOK_DATA", "")
+    if chosen == "sample" or chosen.startswith(photographs.partition("-")[0]):
+        name, reason = chosen, "chosen by NOTEBOOK_DATA"
     elif "PYTEST_CURRENT_TEST" in os.environ:  # stored outputs must not depend on the network
         name, reason = "sample", "pictures drawn by code, nothing to download"
-    elif (download.data_folder() / "caltech-101").is_dir():
-        name, reason = "caltech101-8", "the photographs are in the data folder"
+    elif (download.data_folder() / folder).is_dir():
+        name, reason = photographs, "the photographs are in the data folder"
     elif answers(url):
-        name, reason = "caltech101-8", "the photographs can be downloaded: 137 MB, once"
+        name, reason = photographs, f"the photographs can be downloaded: {size}, once"
     else:
         name, reason = "sample", "no network: pictures drawn by code"
     print(f"{name} ({reason})")

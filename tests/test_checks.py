@@ -114,6 +114,7 @@ ARGUMENTS = {
     checks.wider_block: "x",
     checks.resnet50: "input_shape=(64, 64, 3), classes=101",
     checks.freeze_all_but_head: "model",
+    checks.mcnemar: "first, second",
     checks.repaired_pipeline: "pixels, labels, seed=0",
     checks.mixup: "images, targets, lam",
     checks.split_by_person: "people, labels, seed",
@@ -489,10 +490,6 @@ def test_numbers_of_the_network_are_those_of_the_real_one():
         (checks.stage_with_most_parameters, "conv4", "most blocks"),
         (checks.stage_with_most_multiply_adds, 5, "few positions"),
         (checks.stage_with_most_multiply_adds, "the last", "name of a stage"),
-        (checks.split_of_moles, "a", "another side"),
-        (checks.split_of_moles, "b", "the month before"),
-        (checks.frozen_but_worse, "a", "no step at all"),
-        (checks.frozen_but_worse, "c", "took a step"),
     ],
 )
 def test_each_common_mistake_has_its_sentence(check, answer, word):

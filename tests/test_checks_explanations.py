@@ -17,6 +17,8 @@ REPORT = """Six images of 160 may be luck. She kept the best of twenty, so her n
 she should compare both once on new images."""
 MAP = """The dog stands out from the lawn, so a map of strong edges would be there as well. I would
 hide the hottest pixels and compare the fall with hiding a random quarter of them."""
+FROZEN = """The running averages of the batch norm layers moved towards the digits in each forward
+pass. They should run in inference mode, with trainable set to False."""
 
 GOOD = [  # check, a good answer, words of the model answer that is then shown
     ("why_not_vanishing", VANISHING, "model answer: Every convolution"),
@@ -25,6 +27,7 @@ GOOD = [  # check, a good answer, words of the model answer that is then shown
     ("why_evaluation_fails", EVALUATION_TOO, "model answer"),
     ("what_she_may_report", REPORT, "model answer: Six images"),
     ("why_a_map_is_no_proof", MAP, "random weights"),
+    ("why_the_frozen_network_changed", FROZEN, "model answer: BatchNorm keeps"),
 ]
 LACKING = [  # check, an answer, words of the sentence that it gets
     ("why_not_vanishing", "They do not vanish.", "words are too few"),
@@ -110,6 +113,29 @@ LACKING = [  # check, an answer, words of the sentence that it gets
         "compare the result",
     ),
     ("why_a_map_is_no_proof", "It is no proof.", "words are too few"),
+    (
+        "why_the_frozen_network_changed",
+        FROZEN.replace("batch norm layers", "layers"),
+        "which layers can change",
+    ),
+    (
+        "why_the_frozen_network_changed",
+        FROZEN.replace("running averages", "insides"),
+        "what it is in those layers",
+    ),
+    (
+        "why_the_frozen_network_changed",
+        FROZEN.replace("towards the digits in each forward\npass", "a good deal while she worked"),
+        "what changed them",
+    ),
+    (
+        "why_the_frozen_network_changed",
+        FROZEN.replace(
+            "inference mode, with trainable set to False", "some other way from then on"
+        ),
+        "how to prevent it",
+    ),
+    ("why_the_frozen_network_changed", "The averages moved.", "words are too few"),
 ]
 
 

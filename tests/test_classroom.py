@@ -11,6 +11,8 @@ import sys
 import blocks_catalogue as catalogue
 import nbformat
 import pytest
+from keras import layers
+from scipy.stats import binom
 from test_checks import network
 from test_checks_depth import ADD, chain, net
 from test_checks_fair_tests import REPAIRED, SPLIT, made, mixed
@@ -444,6 +446,12 @@ def test_bad_commands_are_refused_in_one_line(arguments, tmp_path, monkeypatch, 
 
 # ---------------------------------------------------------------- the teacher's sheet
 
+
+def batch_norm_left_free(model):
+    for layer in model.layers[:-1]:
+        layer.trainable = isinstance(layer, layers.BatchNormalization)
+
+
 FUNCTIONS = {  # wrong answers that the sheet describes in words
     "ReLU before the addition": catalogue.mutated(
         catalogue.IDENTITY, catalogue.WRONG_IDENTITY["relu before the addition"][1:]
@@ -472,6 +480,10 @@ FUNCTIONS = {  # wrong answers that the sheet describes in words
         probabilities / temperature, 1
     ),
     "only the lengths repaired": search(own=True),
+    "BatchNorm left free": batch_norm_left_free,
+    "one tail of the coin tosses": lambda first, second: binom.cdf(
+        min(sum(first > second), sum(second > first)), sum(first != second), 0.5
+    ),
 }
 
 

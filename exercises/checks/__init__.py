@@ -17,7 +17,7 @@ choices     checks of questions with several answers to choose from
 explanations  checks of answers in words
 fair_tests  leaks, mixup, learning curve, confusion matrix, split by person (notebook 04)
 predictions  checks about heat maps, probabilities and neighbours (notebook 05)
-transfer    the check of a function that freezes layers
+transfer    freezing, McNemar's test, a learning rate, own photographs (notebook 06)
 
 A function with the decorator `@check(...)` in one of these files is a check.
 """

@@ -29,25 +29,6 @@ QUESTIONS = {
             "training error.",
         },
     ),
-    "split_of_moles": Question(
-        "Which photos of moles should be for testing: a, b or c.",
-        "c",
-        {
-            "a": "The network has then seen most moles of the test from another side.",
-            "b": "Each of these moles was in the training photos of the month before, with its "
-            "diagnosis.",
-            "c": "new in the test is what will be new in use: the mole.",
-        },
-    ),
-    "frozen_but_worse": Question(
-        "Why a network with frozen weights gets worse on its old task: a, b or c.",
-        "b",
-        {
-            "a": "The frozen weights took no step at all, whatever the learning rate.",
-            "b": "the stored averages are no weights of the optimizer: they move with each batch.",
-            "c": "The head comes after the backbone, and no weight of the backbone took a step.",
-        },
-    ),
     "stage_with_most_parameters": Question(
         "The stage of ResNet-50 with the most parameters.",
         "conv5",

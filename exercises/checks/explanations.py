@@ -96,6 +96,23 @@ EXPLANATIONS = {
         "hiding as many pixels at random and in the middle, and with the map of a network with "
         "random weights.",
     ),
+    "why_the_frozen_network_changed": Explanation(
+        "Why a network whose weights were all kept got worse on its old task, and the remedy.",
+        {
+            r"batch[\s_-]*norm|normali[sz]|\bBN\b": "Say which layers can change what they "
+            "compute although no optimizer touches them.",
+            r"(moving|running|stored|recorded)[\s_-]+(average|mean|stat|variance|value)|averages|"
+            r"statistics": "Say what it is in those layers that has changed.",
+            r"training mode|training\s*=\s*True|each batch|every batch|new (pictures|images|photo|"
+            r"data)|forward|digits|hands": "Say what changed them.",
+            r"trainable|inference|training\s*=\s*False|freez|restor|copy": "Say how to prevent it.",
+        },
+        "BatchNorm keeps moving averages of mean and variance. They are not trained by the "
+        "optimizer: each batch in training mode moves them, here towards the new pictures. At "
+        "inference the old kernels then meet activations that are normalised by averages that do "
+        "not fit the old task. Set trainable = False on the BatchNorm layers too, which in Keras "
+        "makes them run in inference mode.",
+    ),
 }
 
 
