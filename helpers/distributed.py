@@ -108,11 +108,13 @@ def replicate(model, batch_size, any_size=False):
             f"--batch-size a multiple of {unit}."
         )
 
+    on_cpus = not tf.config.list_physical_devices("GPU")  # elsewhere untried
+
     def copy(layer):
         settings = layer.get_config()
         if isinstance(layer, keras.layers.BatchNormalization):
             settings["synchronized"] = True  # mean and variance of the whole batch
-        return type(layer).from_config(settings)
+        return (fused.faster_class(layer) if on_cpus else type(layer)).from_config(settings)
 
     return fused.clone(model, copy, any_size, Replicated)
 

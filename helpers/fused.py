@@ -23,10 +23,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         settings = (self.gamma, self.beta, self.epsilon)
         if not (training and self.trainable):
             return normalize(inputs, *settings, self.moving_mean, self.moving_variance)[0]
-        outputs, mean, variance = normalize(inputs, *settings)
-        # The kernel's variance is the unbiased one, n / (n - 1) times Keras's.
-        n = tf.cast(tf.size(inputs) / inputs.shape[-1], tf.float32)
-        variance *= tf.maximum(n - 1, 1) / n
+        normalize_batch = normalize_across_replicas if self.synchronized else normalize
+        outputs, mean, variance = normalize_batch(inputs, *settings)
         for average, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
             average.assign(average * self.momentum + new * (1 - self.momentum))
         return outputs
@@ -34,6 +32,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 def normalize(x, gamma, beta, epsilon, mean=(), variance=()):
     """The fused kernel: (outputs, mean, variance); mean and variance default to the batch's."""
+    of_batch = isinstance(mean, tuple)
     outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=x,
         scale=gamma,
@@ -41,9 +40,53 @@ def normalize(x, gamma, beta, epsilon, mean=(), variance=()):
         mean=tf.convert_to_tensor(mean, tf.float32),
         variance=tf.convert_to_tensor(variance, tf.float32),
         epsilon=epsilon,
-        is_training=isinstance(mean, tuple),
+        is_training=of_batch,
     )
+    if of_batch:  # the kernel's variance is the unbiased one, n / (n - 1) times Keras's
+        n = pixels(x)
+        variance *= tf.maximum(n - 1, 1) / n
     return outputs, mean, variance
+
+
+def pixels(x):
+    """The number of values per channel of x."""
+    return tf.cast(tf.size(x) / x.shape[-1], tf.float32)
+
+
+def normalize_across_replicas(x, gamma, beta, epsilon):
+    """normalize(...) by mean and variance of all replicas' batches, which have one size."""
+    _, mean, variance = normalize(x, gamma, beta, epsilon)
+    mean, square = mean_of_replicas(mean, variance + mean**2)
+    variance = square - mean**2
+
+    @tf.custom_gradient
+    def apply(x, gamma, beta):
+        def gradients(upstream):
+            by_x, by_gamma, by_beta, *_ = tf.raw_ops.FusedBatchNormGradV3(
+                y_backprop=upstream,
+                x=x,
+                scale=gamma,
+                reserve_space_1=mean,
+                reserve_space_2=variance,
+                reserve_space_3=(),
+                epsilon=epsilon,
+                is_training=False,  # mean and variance are constants here
+            )
+            # The outputs depend on x by mean and variance, too: Ioffe and Szegedy 2015, section 3.
+            offset, scale = mean_of_replicas(by_beta / pixels(x), by_gamma / pixels(x))
+            slope = gamma * tf.math.rsqrt(variance + epsilon)
+            by_x -= normalize(x, slope * scale, slope * offset, epsilon, mean, variance)[0]
+            return by_x, by_gamma, by_beta
+
+        return normalize(x, gamma, beta, epsilon, mean, variance)[0], gradients
+
+    return apply(x, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta)), mean, variance
+
+
+def mean_of_replicas(*vectors):
+    """The mean of each of these vectors of one length over the replicas, in one exchange."""
+    context = tf.distribute.get_replica_context()
+    return tf.unstack(context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.stack(vectors)))
 
 
 @functools.cache
@@ -124,15 +167,14 @@ def has_faster_gradient(layer):
 def fuse(model, any_size=False):
     """A copy of a keras.Model with the layers of this file, where they suit."""
 
-    def copy(layer):
-        kind = type(layer)
-        if suits(layer):
-            kind = BatchNormalization
-        elif has_faster_gradient(layer):
-            kind = Conv2D
-        return kind.from_config(layer.get_config())
+    return clone(model, lambda layer: faster_class(layer).from_config(layer.get_config()), any_size)
 
-    return clone(model, copy, any_size)
+
+def faster_class(layer):
+    """The class of this file that computes the same as this layer, or the layer's own class."""
+    if suits(layer):
+        return BatchNormalization
+    return Conv2D if has_faster_gradient(layer) else type(layer)
 
 
 def clone(model, copy, any_size=False, kind=keras.Model):

@@ -90,6 +90,16 @@ def test_the_fused_layer_equals_the_plain_one(precision, training, trainable):
     assert (moved > 0) == (training and trainable)
 
 
+@precisions
+def test_the_synchronised_layer_of_one_device_equals_the_plain_one(precision):
+    plain = normalization(precision)
+    fast = fused.fuse(plain)
+    fast.get_layer("bn").synchronized = True
+    x = np.random.default_rng(2).normal(1, 2, (3, 4, 4, 6)).astype("float32")
+    for one, other in zip(step(fast, x, True), step(plain, x, True), strict=True):
+        assert_close(one, other, precision)
+
+
 def test_the_variance_of_two_values_is_not_the_unbiased_one():
     plain = normalization(shape=(1, 1, 6))
     fast = fused.fuse(plain)
