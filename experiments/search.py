@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -42,6 +43,11 @@ RUNS = {
     "unmixed 0.2": {"weight_decay": 0.2, "unmixed": 0.2},
     "crops 0.25": {"weight_decay": 0.2, "min_crop_scale": 0.25},
     "64 to 96 px": {"weight_decay": 0.2, "image_size": 96, "start_size": 64},
+    "batch 64, rate 2e-3, decay 0.2": {
+        "batch_size": 64,
+        "learning_rate": 2e-3,
+        "weight_decay": 0.2,
+    },
     "120 epochs": {"weight_decay": 0.2, "epochs": 120},
     "decay 1": {"weight_decay": 1.0},
     "sgd 0.1, decay 5e-3": {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 5e-3},
@@ -99,7 +105,10 @@ def describe(recipe):
 
 
 def score(labels, probabilities):
-    """Accuracy, cross-entropy in nats, and the best temperature with its cross-entropy."""
+    """Accuracy, cross-entropy in nats, and the best temperature with its cross-entropy.
+
+    "threshold" is that of predict.py after tempering, see sure_from.
+    """
     temperature = evaluation.fit_temperature(labels, probabilities)
     tempered = models.temper(probabilities, temperature)
     return {
@@ -107,7 +116,18 @@ def score(labels, probabilities):
         "cross_entropy": round(evaluation.cross_entropy(labels, probabilities), 4),
         "temperature": round(temperature, 3),
         "tempered": round(evaluation.cross_entropy(labels, tempered), 4),
+        "threshold": round(sure_from(labels, tempered), 3),
     }
+
+
+def sure_from(labels, probabilities, accuracy=0.8):
+    """The lowest top probability from which on this share of the answers is right; 1 if none."""
+    said = probabilities.max(axis=1)
+    order = np.argsort(-said)
+    right = (probabilities.argmax(axis=1) == labels)[order]
+    shares = np.cumsum(right) / np.arange(1, len(right) + 1)
+    enough = np.flatnonzero(shares >= accuracy)
+    return float(said[order][enough[-1]]) if len(enough) else 1.0
 
 
 def last(history):

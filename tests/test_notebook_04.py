@@ -1,33 +1,17 @@
-"""Notebook 04: its data, its checkpoints, its form, and sentences that were refuted."""
+"""Notebook 04: its data, its checkpoints and its form."""
 
 import re
 
 import notebook_setup as setup
 import pytest
 from conftest import serving
-from test_notebooks import PATHS, code, is_exercise, printed, prose, read, tags
+from test_notebooks import PATHS, code, is_exercise, named, printed, read, tags
 
 from helpers import training
 from helpers.recipe import Recipe
 
 CELLS = read(PATHS[3]).cells
 KINDS = {"Predict, then run", "Explore", "Explain", "Build", "Debug", "Design", "Read a figure"}
-REFUTED = {  # a sentence's words: what is known
-    "which matter a lot": "the ablation shows nothing for the momentum",
-    "small in the picture": "the objects of Caltech 101 are mostly large and in the middle",
-    "for the first and only time": "the recorded network's test was looked at more than once",
-    "could as well be anywhere": "Wilson's interval is about the true accuracy",
-    "training already improves": "in the first epochs the training loss rises",
-}
-
-
-def cell(name):
-    return next(cell for cell in CELLS if cell.id == name)
-
-
-@pytest.mark.parametrize("words", REFUTED)
-def test_what_was_refuted_is_not_said(words):
-    assert words not in " ".join(prose(CELLS).split())
 
 
 # --- the data
@@ -84,20 +68,20 @@ def test_stored_outputs_do_not_depend_on_photographs(monkeypatch, tmp_path):
     (tmp_path / "caltech-101").mkdir()
     monkeypatch.setenv("RESNET50_DATA", str(tmp_path))
     assert setup.default_data() == "sample"
-    assert printed([cell("data")]).startswith("sample ")
+    assert printed([named(CELLS, "data")]).startswith("sample ")
 
 
 # --- the network that it leaves
 
 
 def test_the_network_is_saved_where_git_ignores_it_and_notebook_05_looks():
-    assert 'OUT = Path(models.MODELS, "my-network")' in cell("out").source
+    assert 'OUT = Path(models.MODELS, "my-network")' in named(CELLS, "out").source
     assert "models/my-*/" in (PATHS[3].parent.parent / ".gitignore").read_text().splitlines()
 
 
 def interrupted_run():
     space = {"training": training}
-    exec(cell("resume").source.split("\n\n\n")[0], space)
+    exec(named(CELLS, "resume").source.split("\n\n\n")[0], space)
     return space["interrupted_run"]
 
 
@@ -149,4 +133,4 @@ def test_cells_are_short():
 
 def test_what_training_gives_is_not_compared_to_the_last_digit():
     for name in ("fit", "curves-numbers", "score", "val-test", "baselines", "matrix", "save"):
-        assert "nbval-ignore-output" in tags(cell(name)), name
+        assert "nbval-ignore-output" in tags(named(CELLS, name)), name

@@ -1,28 +1,13 @@
-"""Notebook 06: its data, its form, and sentences that were refuted."""
+"""Notebook 06: its data and its form."""
 
 import re
 
 import notebook_setup as setup
 import pytest
-from test_notebooks import PATHS, code, is_exercise, printed, prose, read, tags
+from test_notebooks import PATHS, code, is_exercise, named, printed, read, tags
 
 CELLS = read(PATHS[5]).cells
 KINDS = ["Predict, then run", "Debug", "Explain", "Build", "Explore", "Read a figure"]
-REFUTED = {  # a sentence's words: what is known
-    "flatters by a point": "the difference is smaller than its standard error",
-    "freeze, train the head, unfreeze:": "plain fine-tuning was not beaten by it",
-    "nearly nine in ten": "no record says so",
-    "learnt": "the series writes learned",
-}
-
-
-def cell(name):
-    return next(cell for cell in CELLS if cell.id == name)
-
-
-@pytest.mark.parametrize("words", REFUTED)
-def test_what_was_refuted_is_not_said(words):
-    assert words not in " ".join(prose(CELLS).split()).lower()
 
 
 # --- the data
@@ -64,8 +49,8 @@ def test_photographs_that_can_be_downloaded_are_announced(outside, monkeypatch, 
 
 
 def test_the_stored_outputs_are_those_of_drawn_pictures():
-    assert printed([cell("data")]).startswith("sample ")
-    assert "23,600,006" in printed([cell("parameters")])
+    assert printed([named(CELLS, "data")]).startswith("sample ")
+    assert "23,600,006" in printed([named(CELLS, "parameters")])
 
 
 # --- form
@@ -94,7 +79,7 @@ def test_cells_are_short():
 
 def test_what_training_gives_is_not_compared_to_the_last_digit():
     for name in ("head-score", "norm-cost-print", "own-ways-print", "own-mcnemar", "few-print"):
-        assert "nbval-ignore-output" in tags(cell(name)), name
+        assert "nbval-ignore-output" in tags(named(CELLS, name)), name
 
 
 def test_folded_cells_assert_and_print_nothing():

@@ -60,6 +60,11 @@ def read(path):
     return nbformat.read(path, as_version=4)
 
 
+def named(cells, name):
+    """The cell with this id."""
+    return next(cell for cell in cells if cell.id == name)
+
+
 def code(cells):
     return [cell for cell in cells if cell.cell_type == "code"]
 

@@ -51,6 +51,15 @@ def test_a_run_is_scored_on_images_that_it_did_not_train_on(small, tmp_path):
     assert not (tmp_path / "scratch/checkpoint.weights.h5").exists()
 
 
+def test_the_threshold_is_where_enough_answers_are_right():
+    tops = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    probabilities = np.stack([tops, (1 - tops) * 0.6, (1 - tops) * 0.4], axis=1)
+    labels = np.array([0, 0, 2, 0, 0, 2])  # right: 2 of 2, 2 of 3, 3 of 4, 4 of 5, 4 of 6
+    assert search.sure_from(labels, probabilities, 0.8) == 0.5
+    assert search.sure_from(labels, probabilities, 0.85) == 0.8
+    assert search.sure_from(np.full(6, 2), probabilities) == 1.0
+
+
 def test_the_operations_are_different_and_stay_within_the_range():
     images = photographs()
     changed = variants.trivial_augment(images, tf.constant([1, 2])).numpy()
