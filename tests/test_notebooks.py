@@ -4,14 +4,18 @@ Whether the stored outputs are what a run gives is nbval's part (`make test`).
 """
 
 import ast
+import base64
 import html
+import io
 import itertools
 import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from address import address
+from PIL import Image
 
 from exercises.submission import names
 
@@ -188,6 +192,17 @@ def test_pictures_have_a_text(cells):
                 assert output.metadata.get("image/png", {}).get("alt"), f"{cell.id}: no alt text"
             for tag in re.findall(r"<img[^>]*>", output.get("data", {}).get("text/html", "")):
                 assert re.search(r'alt="[^"]+"', tag), cell.id
+
+
+def test_figures_can_be_read_on_a_dark_page(cells):
+    """A transparent ground would show black letters on JupyterLab's dark one."""
+    for cell in code(cells):
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                stored = base64.b64decode(output.data["image/png"])
+                pixels = np.asarray(Image.open(io.BytesIO(stored)).convert("RGBA"))
+                assert (pixels[..., 3] == 255).all(), cell.id
+                assert (pixels[[0, 0, -1, -1], [0, -1, 0, -1]] > 250).all(), cell.id
 
 
 def test_no_address_of_an_object_is_shown(cells):
