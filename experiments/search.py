@@ -1,6 +1,6 @@
 """Which recipe trains best: long runs, scored on validation images.
 
-    python experiments/search.py                    # the missing runs, 17 minutes each on two cores
+    python experiments/search.py                    # the missing runs, half an hour to three hours each on two cores
     python experiments/search.py --runs NAME ...    # only these
 
 Caltech 101, split 0: 20 of the 30 training images per class are trained on and 10 score, so the
@@ -32,6 +32,13 @@ VARIANTS = {
     "TrivialAugment": variants.with_trivial_augment,
     "averaged weights": variants.with_averaged_weights,
 }
+GROWING = {
+    "image_size": 96,
+    "start_size": 64,
+    "batch_size": 64,
+    "learning_rate": 1.5e-3,
+    "weight_decay": 0.1,
+}
 RUNS = {
     "base": {},
     "decay 0.5": {"weight_decay": 0.5},
@@ -42,12 +49,13 @@ RUNS = {
     "averaged weights": {"weight_decay": 0.2},
     "unmixed 0.2": {"weight_decay": 0.2, "unmixed": 0.2},
     "crops 0.25": {"weight_decay": 0.2, "min_crop_scale": 0.25},
-    "64 to 96 px": {"weight_decay": 0.2, "image_size": 96, "start_size": 64},
     "batch 64, rate 2e-3, decay 0.2": {
         "batch_size": 64,
         "learning_rate": 2e-3,
         "weight_decay": 0.2,
     },
+    "64 to 96 px": GROWING,
+    "64 to 96 px, 220 epochs": {**GROWING, "epochs": 220},
     "120 epochs": {"weight_decay": 0.2, "epochs": 120},
     "decay 1": {"weight_decay": 1.0},
     "sgd 0.1, decay 5e-3": {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 5e-3},
