@@ -98,7 +98,6 @@ def run_of(part, fold, rate):
 def measure(images, train, wanted, recipe, file):
     """Trains on the rows `train` for each run of `wanted` that `file` lacks."""
     for run in missing(file, wanted):
-        keras.utils.clear_session()  # frees memory
         head_first = run["way"] == "head first, then all"
         head_rate = best_rate(file, "frozen", run["steps"]) if head_first else None
         model = trained(images, train, run, recipe, head_rate)
@@ -110,6 +109,7 @@ def measure(images, train, wanted, recipe, file):
 
 def trained(images, train, run, recipe, head_rate=None):
     """The network of one run. head_rate: trains the head first, at this rate."""
+    keras.utils.clear_session()  # frees memory
     epochs = round(run["steps"] / batches.steps_per_epoch(len(train), recipe))
     recipe = replace(recipe, seed=run["fold"], freeze=WAYS[run["way"]], epochs=epochs)
     init = None if run["way"] == "from scratch" else models.load_model("caltech101")[0]

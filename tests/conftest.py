@@ -1,5 +1,6 @@
 """Small things that several tests share. Nothing here needs internet or a data set."""
 
+import gc
 import http.server
 import io
 import tarfile
@@ -46,6 +47,10 @@ LONG_FIRST = (
 def pytest_collection_modifyitems(items):
     place = {name: number for number, name in enumerate(LONG_FIRST)}
     items.sort(key=lambda item: place.get(item.path.name, len(place)))  # a stable sort
+
+
+def pytest_collection_finish():
+    gc.freeze()  # what the imports brought stays: no collection needs to look at it again
 
 
 def picture(seed=0, size=(40, 30), mode="RGB"):
