@@ -1,5 +1,6 @@
 """The search for a recipe: its bookkeeping, and what it tries beyond train.py's flags."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,8 +8,8 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from experiments import search, variants
-from helpers import batches, fused, synthetic
+from experiments import calibrate, search, variants
+from helpers import UserError, batches, fused, models, synthetic
 from helpers.recipe import Recipe
 
 GREY_EDGE = 128.0
@@ -104,3 +105,40 @@ def test_averaged_weights_are_asked_of_the_optimizer():
     with variants.with_averaged_weights(0.9):
         assert fused.AdamW(1e-3).use_ema and fused.AdamW(1e-3).ema_momentum == 0.9
     assert not fused.AdamW(1e-3).use_ema
+
+
+def trained_by(folder, **changes):
+    """A folder with the card of a network that was trained by the recipe of calibrate.RUN."""
+    settings = {**vars(replace(search.RECIPE, **search.RUNS[calibrate.RUN])), **changes}
+    card = {"class_names": ["ant", "bee"], "image_size": 96, "scaling": "-1..1"}
+    folder.mkdir()
+    (folder / models.CARD).write_text(json.dumps({**card, "settings": settings}))
+    return folder
+
+
+@pytest.fixture
+def searched(tmp_path):
+    rows = [(calibrate.RUN, 0.7, 0.4), ("base", 0.9, 0.5)]
+    table = pd.DataFrame(rows, columns=["run", "temperature", "threshold"])
+    table.to_csv(tmp_path / "search.csv", index=False)
+    return tmp_path / "search.csv"
+
+
+def test_the_card_gets_the_temperature_and_threshold_of_its_recipe(tmp_path, searched):
+    folder = trained_by(tmp_path / "network")
+    before = models.read_card(folder)
+    calibrate.calibrate(folder, searched)
+    assert models.read_card(folder) == {**before, "temperature": 0.7, "threshold": 0.4}
+
+
+def test_another_recipe_s_temperature_is_refused(tmp_path, searched):
+    folder = trained_by(tmp_path / "network", epochs=10)
+    before = models.read_card(folder)
+    with pytest.raises(UserError, match="another epochs than the run"):
+        calibrate.calibrate(folder, searched)
+    assert models.read_card(folder) == before
+
+
+def test_a_run_that_is_missing_is_named_with_its_command(tmp_path, searched):
+    with pytest.raises(UserError, match='--runs "64 to 128 px"'):
+        calibrate.calibrate(trained_by(tmp_path / "network"), searched, "64 to 128 px")
