@@ -5,6 +5,7 @@ from unittest import mock
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image, ImageDraw, ImageFilter
 
 from helpers import batches, fused
 
@@ -106,3 +107,28 @@ def with_averaged_weights(momentum=0.999):
     """
     averaged = functools.partial(fused.AdamW, use_ema=True, ema_momentum=momentum)
     return mock.patch.object(fused, "AdamW", averaged)
+
+
+def dead_leaves(count, size, seed=0, leaves=400):
+    """Overlapping random shapes, whose edges are like a photograph's: uint8 (count, size, size, 3).
+
+    Radii r have the density 1 / r^3 between 1/40 and 1/2 of the side. Sources: Lee, Mumford and
+    Huang 2001, "Occlusion models for natural images"; Baradad et al. 2021, "Learning to see by
+    looking at noise".
+    """
+    rng = np.random.default_rng(seed)
+    pictures = np.empty((count, size, size, 3), "uint8")
+    for picture in pictures:
+        middle, spread = rng.uniform(40, 215) + rng.normal(0, 25, 3), rng.uniform(10, 70)
+        image = Image.new("RGB", (2 * size, 2 * size), tuple(middle.clip(0, 255).astype(int)))
+        pen = ImageDraw.Draw(image)
+        low, high = size / 20, size  # radii, at twice the size
+        radii = (low**-2 + rng.random(leaves) * (high**-2 - low**-2)) ** -0.5
+        for radius in radii:
+            x, y = rng.uniform(-0.1, 1.1, 2) * 2 * size
+            colour = (middle + rng.normal(0, spread) + rng.normal(0, spread / 2, 3)).clip(0, 255)
+            sides, turn = int(rng.choice([3, 4, 5, 6, 40])), rng.uniform(0, 360)
+            pen.regular_polygon((x, y, radius), sides, turn, tuple(colour.astype(int)))
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 2)))
+        picture[:] = image.resize((size, size), Image.Resampling.BOX)
+    return pictures
