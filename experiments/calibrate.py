@@ -7,7 +7,6 @@ the same recipe on 20 of the 30 photographs per class and measured them on the o
 experiments/records.py again.
 """
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from experiments import search
-from helpers import UserError, files, models
+from helpers import UserError, models
 
 RUN = "64 to 96 px, 220 epochs"
 
@@ -35,8 +34,7 @@ def calibrate(folder, results=search.RESULTS, run=RUN):
         if value != card["settings"].get(name):
             raise UserError(f"{folder} was trained with another {name} than the run ({value}).")
     chosen = {name: float(found.iloc[0][name]) for name in ("temperature", "threshold")}
-    text = json.dumps({**card, **chosen}, indent=1) + "\n"
-    files.atomic_write(Path(folder) / models.CARD, lambda part: part.write_text(text))
+    models.write_card(folder, {**card, **chosen})
     return chosen
 
 

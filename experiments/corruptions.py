@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from helpers.batches import affine_transform
+from helpers import models
+from helpers.batches import affine_transform, resize
 
 CORRUPTIONS = {
     "as they are": {},
@@ -46,3 +47,14 @@ def corrupt(images, masks, backgrounds, name):
     cut = moved[..., 3:] / 255 if how["behind"] else 1.0
     photos = cut * moved[..., :3] + (1 - cut) * backgrounds[number % len(backgrounds)]
     return (photos * np.asarray(how["light"], "float32")).clip(0, 255)
+
+
+def accuracy_on(model, images, masks, labels, backgrounds, name):
+    """The accuracy of a network on the images (n, s, s, 3) with the corruption `name`."""
+    pictures = corrupt(images, masks, backgrounds, name)
+    pictures = np.asarray(resize(pictures, model.input_shape[1]))
+    if "mirror" in CORRUPTIONS[name]:  # one view only: predict_probabilities mirrors, too
+        probabilities = model.predict(pictures, verbose=0)
+    else:
+        probabilities = models.predict_probabilities(model, pictures)
+    return float((probabilities.argmax(axis=1) == labels).mean())

@@ -20,7 +20,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from experiments import transfer_rates, variants
-from experiments.corruptions import corrupt
+from experiments.corruptions import accuracy_on
 from experiments.tables import add_rows, missing
 from helpers import UserError, batches, data, download, files, models, signs, training
 from helpers.precision import choose_precision
@@ -91,13 +91,8 @@ def trained(recipe, dead_leaves):
 def scores(model):
     """The accuracy on the held-out fold for each corruption of SCORED."""
     pixels, labels = photographs([FOLD], SIDE)
-    masks, found = signs.hand_masks(pixels), {}
-    for name in SCORED:
-        pictures = corrupt(pixels, masks, objects(), name)
-        pictures = batches.resize(pictures, model.input_shape[1])
-        probabilities = models.predict_probabilities(model, np.asarray(pictures))
-        found[name] = round(float((probabilities.argmax(axis=1) == labels).mean()), 4)
-    return found
+    about = (model, pixels, signs.hand_masks(pixels), labels, objects())
+    return {name: round(accuracy_on(*about, name), 4) for name in SCORED}
 
 
 def objects():

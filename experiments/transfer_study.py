@@ -17,7 +17,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -25,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import train
-from experiments.corruptions import CORRUPTIONS, corrupt
+from experiments.corruptions import CORRUPTIONS, accuracy_on
 from helpers import UserError, data, evaluation, models, signs, training
 from helpers.batches import load_size
 from helpers.download import caltech101, dataset_folder
@@ -181,15 +180,8 @@ def shift_rows(out):
     labels = split["class"].astype(str).map(card["class_names"].index).to_numpy()
     masks, backgrounds = signs.hand_masks(pixels), photographs()
     rows = []
-    for name, how in CORRUPTIONS.items():
-        pictures = corrupt(pixels, masks, backgrounds, name)
-        side = (card["image_size"],) * 2
-        pictures = tf.image.resize(pictures, side, antialias=True).numpy()
-        if "mirror" in how:  # one view only: predict_probabilities looks at the mirrored one too
-            probabilities = model.predict(pictures, verbose=0)
-        else:
-            probabilities = models.predict_probabilities(model, pictures)
-        accuracy = float((probabilities.argmax(axis=1) == labels).mean())
+    for name in CORRUPTIONS:
+        accuracy = accuracy_on(model, pixels, masks, labels, backgrounds, name)
         rows.append({"shift": name, "images": len(labels), "accuracy": accuracy})
         print(f"{name:26} {accuracy:.1%}", flush=True)
     return rows

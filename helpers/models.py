@@ -202,6 +202,11 @@ def save_card(folder, card):
     versions |= {"keras": keras.__version__, "numpy": np.__version__}
     about = {"machine": machine, "versions": versions}
     card = {**card, **about, "weights_sha256": sha256(Path(folder) / WEIGHTS)}
+    write_card(folder, card)
+    return card
+
+
+def write_card(folder, card):
+    """Writes the card of the model in `folder` as JSON, by atomic_write."""
     text = json.dumps(card, indent=1) + "\n"
     atomic_write(Path(folder) / CARD, lambda part: part.write_text(text))
-    return card
