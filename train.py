@@ -229,16 +229,13 @@ def with_precision(recipe, history):
 
 def fit(model, images, parts, args, recipe, checkpoint):
     """Trains on the split's training images; returns the history."""
-    import numpy as np
-
     from helpers import batches, data, signs, training
 
     train, val, _ = parts
     inputs = images.paths[train] if images.pixels is None else images.pixels[train]
     backgrounds = None
     if args.data == "signs":
-        masks = signs.hand_masks(inputs)
-        inputs = np.concatenate([inputs, masks[..., None]], axis=-1)
+        inputs = signs.with_masks(inputs)
         backgrounds = signs.backgrounds(batches.load_size(recipe.image_size), args.data_dir)
     held_out = None
     if recipe.val_per_class:

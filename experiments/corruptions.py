@@ -28,30 +28,29 @@ CORRUPTIONS = {
 UNCHANGED = {"behind": False, "light": 1.0, "degrees": 0, "mirror": False, "zoom": 1.0, "offset": 0}
 
 
-def corrupt(images, masks, backgrounds, name):
+def corrupt(images, backgrounds, name):
     """Applies the corruption `name`, a key of CORRUPTIONS: float32 (n, s, s, 3) in 0-255.
 
-    images uint8 (n, s, s, 3); masks uint8 (n, s, s), see hand_masks; backgrounds uint8
-    (m, s, s, 3), used in turn. Every other photograph is rotated the other way; `offset`, in image
-    sides, goes right, left, down and up in turn.
+    images uint8 (n, s, s, 4), see signs.with_masks; backgrounds uint8 (m, s, s, 3), used in turn.
+    Every other photograph is rotated the other way; `offset`, in image sides, goes right, left,
+    down and up in turn.
     """
     how = UNCHANGED | CORRUPTIONS[name]
     number = np.arange(len(images))
     degrees = np.where(number % 2, -how["degrees"], how["degrees"]).astype("float32")
     ways = np.array([(1, 0), (-1, 0), (0, 1), (0, -1)], "float32")[number % 4]
-    layers = np.concatenate([images, masks[..., None]], axis=-1)
     if how["mirror"]:
-        layers = layers[:, :, ::-1]
+        images = images[:, :, ::-1]
     zooms = np.broadcast_to(np.asarray(how["zoom"], "float32"), (len(images), 2))
-    moved = affine_transform(layers, degrees, zooms, how["offset"] * ways).numpy()
+    moved = affine_transform(images, degrees, zooms, how["offset"] * ways).numpy()
     cut = moved[..., 3:] / 255 if how["behind"] else 1.0
     photos = cut * moved[..., :3] + (1 - cut) * backgrounds[number % len(backgrounds)]
     return (photos * np.asarray(how["light"], "float32")).clip(0, 255)
 
 
-def accuracy_on(model, images, masks, labels, backgrounds, name):
-    """The accuracy of a network on the images (n, s, s, 3) with the corruption `name`."""
-    pictures = corrupt(images, masks, backgrounds, name)
+def accuracy_on(model, images, labels, backgrounds, name):
+    """The accuracy of a network on the images (n, s, s, 4) with the corruption `name`."""
+    pictures = corrupt(images, backgrounds, name)
     pictures = np.asarray(resize(pictures, model.input_shape[1]))
     if "mirror" in CORRUPTIONS[name]:  # one view only: predict_probabilities mirrors, too
         probabilities = model.predict(pictures, verbose=0)

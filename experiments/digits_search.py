@@ -77,21 +77,20 @@ def trained(recipe, dead_leaves):
     recipe = replace(recipe, precision=choose_precision())
     size = batches.load_size(recipe.image_size)
     pixels, labels = photographs(TRAINED, size)
-    masks = signs.hand_masks(pixels)
     backgrounds = signs.backgrounds(size)
     if dead_leaves:
         backgrounds = np.concatenate([backgrounds, variants.dead_leaves(len(backgrounds), size)])
     init = models.load_model("caltech101")[0]
     model = training.build_model(recipe, len(transfer_rates.DIGITS), init)
-    inputs = np.concatenate([pixels, masks[..., None]], axis=-1)
-    history = training.fit(model, (inputs, labels), recipe, backgrounds=backgrounds, verbose=0)
+    labelled = (signs.with_masks(pixels), labels)
+    history = training.fit(model, labelled, recipe, backgrounds=backgrounds, verbose=0)
     return model, history
 
 
 def scores(model):
     """The accuracy on the held-out fold for each corruption of SCORED."""
     pixels, labels = photographs([FOLD], SIDE)
-    about = (model, pixels, signs.hand_masks(pixels), labels, objects())
+    about = (model, signs.with_masks(pixels), labels, objects())
     return {name: round(accuracy_on(*about, name), 4) for name in SCORED}
 
 

@@ -65,9 +65,7 @@ def measure(images, backgrounds):
 
 def versions_of(images, backgrounds, pixels):
     """The photographs as a head may be shown them: {name: list of arrays (n, s, s, 3)}."""
-    masks = signs.hand_masks(images.pixels)
-    cut = np.concatenate([images.pixels, masks[..., None]], axis=-1)
-    numbers = range(VERSIONS)
+    cut, numbers = signs.with_masks(images.pixels), range(VERSIONS)
     return {
         "as they are": [pixels],
         "cropped": [augmented(images.pixels, None, number) for number in numbers],

@@ -131,8 +131,7 @@ def few_photos(seeds, per_class=(5, 20, 80), steps=240):
     size = load_size(recipe.image_size)
     images = data.load_images(dataset_folder("signs"), size, classes=DIGITS)
     sessions = signs.sessions(images.paths)
-    masks = signs.hand_masks(images.pixels)
-    inputs = np.concatenate([images.pixels, masks[..., None]], axis=-1)
+    inputs = signs.with_masks(images.pixels)
     backgrounds = signs.backgrounds(size)
     init, _ = models.load_model("caltech101")
     for seed, photos, way in itertools.product(range(seeds), per_class, FEW):
@@ -178,10 +177,10 @@ def shift_rows(out):
     folder = dataset_folder("signs")
     pixels, _ = data.read_images([str(folder / file) for file in split["file"]], SIZE)
     labels = split["class"].astype(str).map(card["class_names"].index).to_numpy()
-    masks, backgrounds = signs.hand_masks(pixels), photographs()
+    images, backgrounds = signs.with_masks(pixels), photographs()
     rows = []
     for name in CORRUPTIONS:
-        accuracy = accuracy_on(model, pixels, masks, labels, backgrounds, name)
+        accuracy = accuracy_on(model, images, labels, backgrounds, name)
         rows.append({"shift": name, "images": len(labels), "accuracy": accuracy})
         print(f"{name:26} {accuracy:.1%}", flush=True)
     return rows

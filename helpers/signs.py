@@ -37,6 +37,11 @@ def time_of(path):
         raise UserError(f"{path}: the file does not say when the photograph was taken.") from None
 
 
+def with_masks(images):
+    """Photographs and their hand masks, joined: uint8 (n, s, s, 3) -> (n, s, s, 4)."""
+    return np.concatenate([images, hand_masks(images)[..., None]], axis=-1)
+
+
 def hand_masks(images):
     """Masks of hands: uint8 (n, s, s), 255 on the hand and 0 elsewhere.
 

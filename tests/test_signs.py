@@ -207,10 +207,14 @@ def test_the_mask_is_the_hand():
         pen.rectangle((30, 8, 38, 50), colour)
     ImageDraw.Draw(image).rectangle((38, 58, 41, 60), (250, 250, 250))  # a shine on a nail
     ImageDraw.Draw(image).rectangle((2, 2, 6, 6), (190, 130, 100))  # something on the wall
-    mask = signs.hand_masks(np.asarray(image)[None])[0]
+    pixels = np.asarray(image)[None]
+    (mask,) = signs.hand_masks(pixels)
     assert set(np.unique(mask)) == {0, 255}
     assert ((mask > 0) == np.asarray(hand)).mean() > 0.98
     assert mask[59, 40] == 255 and mask[4, 4] == 0
+    joined = signs.with_masks(pixels)
+    assert joined.dtype == "uint8" and (joined[..., :3] == pixels).all()
+    assert (joined[0, ..., 3] == mask).all()
 
 
 def dot(x, y, side=41):
@@ -294,11 +298,12 @@ def test_backgrounds_are_synthetic_pictures_and_pink_noise(tmp_path, monkeypatch
 
 def test_shifts_do_what_their_names_say():
     pixels = np.stack([np.asarray(Image.open(io.BytesIO(photo(d, 0)))) for d in (1, 2, 3, 4)])
-    masks = signs.hand_masks(pixels)
+    images = signs.with_masks(pixels)
+    masks = images[..., 3]
     wall = np.full((2, 40, 40, 3), 7, "uint8")
 
     def shifted(name):
-        return corrupt(pixels, masks, wall, name)
+        return corrupt(images, wall, name)
 
     plain = shifted("as they are")
     assert np.abs(plain - pixels).max() < 1
