@@ -12,6 +12,7 @@ from pathlib import Path
 
 from helpers import UserError, synthetic
 from helpers.files import ROOT, sha256
+from images import objects
 
 # The official file (Li, Andreeto, Ranzato, Perona). For a copy on your own server set the
 # environment variable CALTECH101_URL, and CALTECH101_SHA256 if you packed it again.
@@ -154,7 +155,7 @@ def dataset_folder(name, folder=None):
         return sign_digits(folder)
     if name == "sample":
         # The name changes with the drawing code, so that old pictures are never used.
-        code = sha256(synthetic.__file__)[:8]
+        code = sha256(synthetic.__file__)[:4] + sha256(objects.__file__)[:4]
         return synthetic.write_pictures(data_folder(folder) / f"sample-{code}")
     if not Path(name).is_dir():
         raise UserError(

@@ -18,6 +18,7 @@ from helpers import resnet, synthetic
 from helpers.files import atomic_write
 from images.blocks import draw_block, draw_blocks, shape_of  # noqa: F401
 from images.gradients import draw_depth, measured_norms
+from images.objects import box, shade, stop_sign
 from images.plots import BLUE, DPI, GREY, ORANGE, PURPLE
 from images.shapes import BLACK, DARK_GREY, draw_arrow, draw_box, new_axes, text_style
 
@@ -246,9 +247,9 @@ def draw_test_image(size=(400, 300)):
     pen = ImageDraw.Draw(picture)
     bushes = rng.uniform((0, 0.80), (1, 1.05), (90, 2)) * (width, height)
     for x, y in bushes[bushes[:, 1].argsort()]:
-        pen.ellipse(synthetic.box(x, y, 60), synthetic.shade(rng, (52, 96, 44), 18))
+        pen.ellipse(box(x, y, 60), shade(rng, (52, 96, 44), 18))
     pen.rectangle((width / 2 - 12, height / 2, width / 2 + 12, height), (128, 130, 132))
-    sign = synthetic.stop_sign(np.random.default_rng(0), post=False).resize((500, 500))
+    sign = stop_sign(np.random.default_rng(0), post=False).resize((500, 500))
     picture.paste(sign, (width // 2 - 250, height // 2 - 290), sign)
     return picture.reduce(synthetic.OVERSAMPLING)
 
