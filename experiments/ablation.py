@@ -14,8 +14,9 @@ import keras
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from experiments.command_line import user_errors
 from experiments.tables import add_rows, missing
-from helpers import UserError, batches, data, download, evaluation, models, training
+from helpers import batches, data, download, evaluation, models, training
 from helpers.precision import choose_precision
 from helpers.recipe import Recipe
 from helpers.splits import split
@@ -40,14 +41,11 @@ def main():
     parser.add_argument("--epochs", type=int, default=RECIPE.epochs, help="(%(default)s)")
     parser.add_argument("--changes", nargs="+", choices=CHANGES, default=list(CHANGES))
     args = parser.parse_args()
-    try:
+    with user_errors():
         size = batches.load_size(RECIPE.image_size)
         images = data.load_images(download.dataset_folder("caltech101"), size)
         recipe = replace(RECIPE, epochs=args.epochs)
         measure(images, args.changes, recipe, models.MODELS / "caltech101/ablation.csv")
-    except UserError as error:
-        print(f"ablation.py: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 def measure(images, changes, recipe, file):

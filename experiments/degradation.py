@@ -25,9 +25,10 @@ import numpy as np
 import pandas as pd
 from keras import layers
 
+from experiments.command_line import user_errors
 from experiments.gradients import RESULTS, shuffled_batches
 from experiments.tables import add_rows, missing
-from helpers import UserError, data, download, files, synthetic
+from helpers import data, download, files, synthetic
 from helpers.splits import split
 
 DEPTHS = (20, 56)
@@ -43,13 +44,10 @@ def main():
     parser.add_argument("--table", action="store_true", help="print the results and stop")
     args = parser.parse_args()
     file = RESULTS / "degradation.csv"
-    try:
+    with user_errors():
         if not args.table:
             run_all(*photographs(args.data), args.epochs, file)
         print(table(pd.read_csv(file)).to_string())
-    except UserError as error:
-        print(f"degradation.py: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 # --- what is trained ------------------------------------------------------------------------------

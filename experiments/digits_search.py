@@ -20,9 +20,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from experiments import transfer_rates, variants
+from experiments.command_line import user_errors
 from experiments.corruptions import accuracy_on
 from experiments.tables import add_rows, missing
-from helpers import UserError, batches, data, download, files, models, signs, training
+from helpers import batches, data, download, files, models, signs, training
 from helpers.precision import choose_precision
 from helpers.recipe import RECIPES
 
@@ -46,11 +47,8 @@ def main():
     parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS))
     parser.add_argument("--seed", type=int, default=0, help="of weights and batches")
     args = parser.parse_args()
-    try:
+    with user_errors():
         search(args.runs, args.seed, RESULTS)
-    except UserError as error:
-        print(f"digits_search.py: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 def search(names, seed, file):

@@ -18,8 +18,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from experiments.ablation import train_and_score
+from experiments.command_line import user_errors
 from experiments.tables import add_rows, missing
-from helpers import UserError, batches, data, download, files, models
+from helpers import batches, data, download, files, models
 from helpers.precision import choose_precision
 from helpers.recipe import Recipe
 from helpers.splits import split
@@ -36,13 +37,10 @@ def main():
     parser.add_argument("--steps", type=int, default=STEPS, help="of each run (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, batches and choice")
     args = parser.parse_args()
-    try:
+    with user_errors():
         size = batches.load_size(RECIPE.image_size)
         images = data.load_images(download.dataset_folder("caltech101"), size)
         measure(images, args.counts, args.steps, replace(RECIPE, seed=args.seed), RESULTS)
-    except UserError as error:
-        print(f"images_per_class.py: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 def measure(images, counts, steps, recipe, file):

@@ -21,8 +21,9 @@ from sklearn.preprocessing import StandardScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from experiments.command_line import user_errors
 from experiments.transfer_rates import DIGITS, FOLDS, folds_of, joined
-from helpers import UserError, batches, data, download, files, models, signs
+from helpers import batches, data, download, files, models, signs
 from helpers.recipe import RECIPES
 
 RESULTS = files.ROOT / "experiments/results/linear_heads.csv"
@@ -31,13 +32,10 @@ STEPS, BATCH_SIZE, RATE = 600, 32, 3e-3
 
 
 def main():
-    try:
+    with user_errors():
         size = batches.load_size(RECIPES["signs"].image_size)
         images = data.load_images(download.dataset_folder("signs"), size, classes=DIGITS)
         rows = measure(images, signs.backgrounds(size))
-    except UserError as error:
-        print(f"linear_heads.py: {error}", file=sys.stderr)
-        sys.exit(2)
     files.write_csv(RESULTS, pd.DataFrame(rows))
     print(pd.DataFrame(rows).pivot_table("accuracy", "shown", "head").round(3))
 

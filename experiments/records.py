@@ -16,7 +16,8 @@ from sklearn.metrics import roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import UserError, data, download, evaluation, files, models
+from experiments.command_line import user_errors
+from helpers import data, download, evaluation, files, models
 
 GROUPS = 10  # of equal size, in a reliability diagram
 GREY_CLASS = "car_side"  # all its 123 photographs are greyscale
@@ -167,11 +168,8 @@ def write(photographs, folder):
 
 
 def main():
-    try:
+    with user_errors():
         write(download.dataset_folder("caltech101"), models.MODELS / "caltech101")
-    except UserError as error:
-        print(f"records.py: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

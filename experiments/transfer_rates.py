@@ -21,8 +21,9 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from experiments.command_line import user_errors
 from experiments.tables import add_rows, missing
-from helpers import UserError, batches, data, download, evaluation, files, models, signs, training
+from helpers import batches, data, download, evaluation, files, models, signs, training
 from helpers.precision import choose_precision
 from helpers.recipe import RECIPES
 from helpers.splits import split_groups
@@ -53,14 +54,11 @@ def main():
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--steps", type=int, default=240, help="of each run (%(default)s)")
     args = parser.parse_args()
-    try:
+    with user_errors():
         size = batches.load_size(RECIPES["signs"].image_size)
         images = data.load_images(download.dataset_folder("signs"), size, classes=DIGITS)
         recipe = replace(RECIPES["signs"], precision=choose_precision())
         study(images, args.ways, args.steps, recipe, RESULTS)
-    except UserError as error:
-        print(f"transfer_rates.py: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 def study(images, ways, steps, recipe, file):

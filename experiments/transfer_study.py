@@ -17,14 +17,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import train
+from experiments.command_line import user_errors
 from experiments.corruptions import CORRUPTIONS, accuracy_on
+from experiments.linear_heads import logistic_regression
+from experiments.transfer_rates import DIGITS
 from helpers import UserError, data, evaluation, models, signs, training
 from helpers.batches import load_size
 from helpers.download import caltech101, dataset_folder
@@ -43,7 +43,6 @@ WAYS = {
     "from scratch": ["--init-from", "random"],
 }
 FEW = {"from scratch": False, "fine-tuned": True}  # whether it starts from Caltech 101
-DIGITS = list("012345")
 BUILD, MODEL = ROOT / "build/signs", models.MODELS / "signs"
 SIZE = 100  # pixels, as the photographs are; corruptions are applied at this size
 
@@ -58,16 +57,13 @@ def main():
     add("--ship", choices=WAYS, help="way whose network to keep (default: see above)")
     add("--tables", action="store_true", help="print the tables of models/signs, train nothing")
     args = parser.parse_args()
-    try:
+    with user_errors():
         if not args.tables:
             near_duplicates()
             compare(args.seeds, args.epochs, args.ways)
             few_photos(args.few_seeds)
             ship(args.ship or smallest_of_the_best())
         print(tables())
-    except UserError as error:
-        print(f"transfer_study.py: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 # --- the split ----------------------------------------------------------------------------------
@@ -98,9 +94,8 @@ def near_duplicates():
                 pair = [Path(images.paths[row]).stem for row in (one, other)]
                 near.append({"split": rule, "distance": distance, "test": pair[0]})
                 near[-1]["nearest"] = pair[1]
-            head = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300))
-            head.fit(features[train_rows], images.labels[train_rows])
-            accuracy = head.score(features[test], images.labels[test])
+            predict = logistic_regression(features[train_rows], images.labels[train_rows])
+            accuracy = np.mean(predict(features[test]) == images.labels[test])
             heads.append({"split": rule, "seed": seed, "images": len(test), "accuracy": accuracy})
     MODEL.mkdir(parents=True, exist_ok=True)
     near = pd.DataFrame(near).sort_values(["split", "distance"])
