@@ -167,6 +167,8 @@ def train_batches(images, labels, classes, recipe, first_epoch=0, backgrounds=No
     on_disk = np.ndim(images) == 1
     pixels = None if on_disk else tf.constant(images)
 
+    # AutoGraph would take a second to rewrite this code, which needs no rewriting.
+    @tf.autograph.experimental.do_not_convert
     def indices(epoch):
         key = tf.stack([recipe.seed, epoch])
         order = tf.random.experimental.stateless_shuffle(tf.range(count), key)
@@ -176,6 +178,7 @@ def train_batches(images, labels, classes, recipe, first_epoch=0, backgrounds=No
     def read(rows):
         return read_images([images[row] for row in rows], size)[0]
 
+    @tf.autograph.experimental.do_not_convert
     def batch(step, epoch_and_rows):
         epoch, rows = epoch_and_rows
         rows = own_rows(rows)
