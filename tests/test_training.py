@@ -97,9 +97,24 @@ def flags(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(flags, tmp_path_factory):
+def sizes():
+    """The sizes of training and validation images in each part of the uninterrupted run."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(flags, sizes, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole")
-    assert run_train(*flags, "--out", out)[0] == 0
+    fit = keras.Model.fit
+
+    def noted(model, shown, **options):
+        given = (shown, options["validation_data"])
+        sizes.append(tuple(dataset.element_spec[0].shape[1] for dataset in given))
+        return fit(model, shown, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.Model, "fit", noted)
+        assert run_train(*flags, "--out", out)[0] == 0
     return out
 
 
@@ -170,7 +185,7 @@ def test_an_unfinished_training_with_other_settings_is_kept(flags, killed, tmp_p
     code, output = run_train(*flags, "--learning-rate", 0.01, "--out", out)
     assert code == 2 and "learning_rate 0.001 -> 0.01" in output
     assert (out / training.CHECKPOINT).read_bytes() == before
-    code, output = run_train(*flags, "--overwrite", "--out", out)
+    code, output = run_train(*flags, "--epochs", 1, "--overwrite", "--out", out)
     assert code == 0 and "Resuming" not in output
 
 
@@ -187,19 +202,8 @@ def test_images_grow_and_mixing_ends_within_a_run():
     assert [part.image_size for part in training.parts(Recipe(image_size=80))] == [80]
 
 
-def test_the_batches_of_a_run_are_those_of_its_parts(flags, tmp_path, monkeypatch):
-    seen = []
-    fit = training.keras.Model.fit
-
-    def spy(model, shown, **options):
-        seen.append(
-            (shown.element_spec[0].shape[1], options["validation_data"].element_spec[0].shape[1])
-        )
-        return fit(model, shown, **options)
-
-    monkeypatch.setattr(training.keras.Model, "fit", spy)
-    assert run_train(*flags, "--out", tmp_path / "out")[0] == 0
-    assert seen == [(32, 32), (40, 40), (40, 40)]
+def test_the_batches_of_a_run_are_those_of_its_parts(uninterrupted, sizes):
+    assert sizes == [(32, 32), (40, 40), (40, 40)]
 
 
 def test_the_learning_rate_climbs_then_falls_to_zero():
