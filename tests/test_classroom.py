@@ -21,6 +21,7 @@ from test_notebooks import PATHS, code, is_exercise, tags
 
 from exercises import checks, classroom, editions, submission
 from exercises.grad_cam import channel_weights
+from helpers import synthetic
 from helpers.files import ROOT
 from helpers.models import temper
 from helpers.resnet import conv_bn
@@ -119,9 +120,12 @@ def test_the_student_edition_holds_no_answers(student):
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_with_the_solutions_put_back_each_check_passes(path, monkeypatch):
+def test_with_the_solutions_put_back_each_check_passes(path, monkeypatch, tmp_path):
     """Each solution, run after just those cells that its names come from, as a submission's is."""
     monkeypatch.chdir(ROOT)
+    draw = synthetic.write_pictures  # no solution depends on how many pictures there are
+    monkeypatch.setattr(synthetic, "write_pictures", lambda folder: draw(folder, per_category=2))
+    monkeypatch.setenv("RESNET50_DATA", str(tmp_path))
     asked, given = classroom.exercises(path)
     solutions = [cell.source for cell in read(path).cells if "solution" in tags(cell)]
     for place, (exercise, _) in enumerate(zip(asked, solutions, strict=True)):
