@@ -1,6 +1,7 @@
 """The files of images/: drawn from the networks, and up to date."""
 
 import json
+from functools import cache
 
 import keras
 import matplotlib
@@ -22,6 +23,18 @@ matplotlib.use("Agg")
 def close_figures():
     yield
     plt.close("all")
+
+
+@cache
+def network():
+    """The whole network, built once for all that draw it."""
+    return resnet.ResNet50()
+
+
+@cache
+def figure(name):
+    """A file of images/ as it is drawn now, drawn once."""
+    return diagrams.FIGURES[name]()
 
 
 def texts(figure):
@@ -55,7 +68,7 @@ def same(drawn, kept):
 
 @pytest.mark.parametrize("name", sorted(diagrams.FIGURES))
 def test_figure_is_up_to_date(name):
-    assert same(diagrams.content(diagrams.FIGURES[name]()), stored(name))
+    assert same(diagrams.content(figure(name)), stored(name))
 
 
 @pytest.mark.parametrize("name", sorted(diagrams.JPEGS))
@@ -242,7 +255,7 @@ def test_each_shortcut_starts_before_its_block_and_ends_at_its_addition(monkeypa
     monkeypatch.setattr(
         diagrams, "draw_arrow", lambda axes, points, *_, **__: arrows.append(points)
     )
-    bars, additions = bars_and_additions(resnet.ResNet50())
+    bars, additions = bars_and_additions(network())
     bars = [bar for bar in bars if bar.get_facecolor()[:3] != GREY]
     assert (len(arrows[1:]), len(additions), len(bars)) == (16, 16, 48)  # one is the main path
     for number, (points, addition) in enumerate(zip(arrows[1:], additions, strict=True)):
@@ -254,7 +267,7 @@ def test_each_shortcut_starts_before_its_block_and_ends_at_its_addition(monkeypa
 
 
 def test_bars_are_as_tall_as_their_layers_have_channels():
-    bars, _ = bars_and_additions(resnet.ResNet50())
+    bars, _ = bars_and_additions(network())
     heights = [round(bar.get_height() / diagrams.PER_CHANNEL) for bar in bars]
     assert heights[:9] == [3, 64, 64, 64, 64, 256, 64, 64, 256]
     assert heights[-5:] == [512, 512, 2048, 2048, 101]
@@ -278,12 +291,12 @@ def test_history_shows_each_network_where_its_numbers_say():
 )
 def test_all_text_lies_inside_and_apart(name):
     """No text is cut off at the edge, and no two texts overlap."""
-    figure = diagrams.FIGURES[name]()
-    figure.canvas.draw()
-    boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text()]
+    drawn = figure(name)
+    drawn.canvas.draw()
+    boxes = [text.get_window_extent() for text in drawn.axes[0].texts if text.get_text()]
     for number, box in enumerate(boxes):
-        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
-        assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1
+        assert drawn.bbox.x0 <= box.x0 and box.x1 <= drawn.bbox.x1
+        assert drawn.bbox.y0 <= box.y0 and box.y1 <= drawn.bbox.y1
         assert not any(box.overlaps(other) for other in boxes[:number])
 
 
