@@ -149,7 +149,7 @@ def test_the_jacobian_of_a_dense_layer_is_its_kernel():
 
 def test_singular_values_are_those_of_the_part_named(monkeypatch):
     monkeypatch.setattr(gradients, "INITIALISERS", {"Glorot": keras.initializers.GlorotUniform})
-    images, _ = gradients.drawn_pictures(1, size=8)
+    images, _ = gradients.drawn_pictures(1, size=4)
     table = gradients.singular_values(images, [0], blocks=(1, 2))
     assert set(table["blocks"]) == {1, 2}
     plain = table.query("network == 'plain' and not batch_norm")
