@@ -40,6 +40,7 @@ def test_what_is_done_is_not_done_again(images, tmp_path, monkeypatch):
         return {"images": 10, "accuracy": 0.5}
 
     monkeypatch.setattr(ablation, "run", run)
+    monkeypatch.setattr(ablation, "choose_precision", lambda: "float32")  # no benchmark
     file = tmp_path / "ablation.csv"
     three, four = (replace(ablation.RECIPE, epochs=epochs) for epochs in (3, 4))
     ablation.measure(images, ["none"], three, file)

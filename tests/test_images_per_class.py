@@ -44,6 +44,7 @@ def test_what_is_done_is_not_done_again(images, tmp_path, monkeypatch):
         return {"images": 10, "accuracy": 0.5}
 
     monkeypatch.setattr(images_per_class, "run", run)
+    monkeypatch.setattr(images_per_class, "choose_precision", lambda: "float32")  # no benchmark
     file = tmp_path / "images_per_class.csv"
     images_per_class.measure(images, [1], 30, SMALL, file)
     images_per_class.measure(images, [1, 5], 30, SMALL, file)
