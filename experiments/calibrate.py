@@ -16,9 +16,10 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from experiments import search
+from experiments.command_line import user_errors
 from helpers import UserError, models
 
-RUN = "64 to 96 px, 220 epochs"
+RUN = "64 to 128 px, 400 epochs"
 
 
 def calibrate(folder, results=search.RESULTS, run=RUN):
@@ -39,12 +40,9 @@ def calibrate(folder, results=search.RESULTS, run=RUN):
 
 
 def main():
-    try:
+    with user_errors():
         chosen = calibrate(models.MODELS / "caltech101")
         print(", ".join(f"{name} {value}" for name, value in chosen.items()))
-    except UserError as error:
-        print(f"calibrate.py: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

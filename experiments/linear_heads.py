@@ -5,7 +5,7 @@
 Two kinds of head on the features of the frozen Caltech 101 network: logistic regression, and a
 dense layer trained by AdamW. Each learns from the training photographs as they are; cropped,
 mirrored and in other light; and also cut out and pasted on other backgrounds (batches.copy_paste).
-Each is tested on the test photographs as they are, for five splits by sitting. Writes
+Each is tested on the test photographs as they are, for five splits by session. Writes
 experiments/results/linear_heads.csv.
 """
 

@@ -4,7 +4,7 @@
 
 All ways take equally many steps on equally treated photographs: cropped, mirrored, other light, but
 not pasted on other backgrounds. First each way tries three learning rates: it trains on two folds
-of sittings and is scored on a third, none of them in a test of this study. At the best of its rates
+of sessions and is scored on a third, none of them in a test of this study. At the best of its rates
 it then trains on four folds and is tested on the fifth, for two test folds. Each run adds a row to
 experiments/results/transfer_rates.csv, with the photographs that it missed; runs that are in it are
 skipped. Delete that file first if the Caltech 101 network has been trained again.
@@ -79,7 +79,7 @@ def study(images, ways, steps, recipe, file):
 
 
 def folds_of(images):
-    """The five folds of sittings, fold n the test of split_groups with seed n: index arrays."""
+    """The five folds of sessions, fold n the test of split_groups with seed n: index arrays."""
     sessions = signs.sessions(images.paths)
     return [split_groups(images.labels, DIGITS, sessions, seed=n)[2] for n in range(FOLDS)]
 

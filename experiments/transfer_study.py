@@ -82,7 +82,7 @@ def near_duplicates():
     pixels, _ = data.read_images(images.paths, card["image_size"])
     features = backbone.predict(pixels, verbose=0)
     everyone = np.arange(len(images.paths))
-    groups = {"at random": everyone, "by sitting": signs.sessions(images.paths)}
+    groups = {"at random": everyone, "by session": signs.sessions(images.paths)}
     near, heads = [], []
     for rule, sessions in groups.items():
         order = np.random.default_rng(0).permutation(everyone) if sessions is everyone else everyone

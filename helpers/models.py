@@ -195,12 +195,15 @@ def save_float16(model, path):
 
 
 def save_card(folder, card):
-    """Writes the card, last of all, with machine, versions and the weights' SHA-256; returns it."""
+    """Writes the card, last of all, with machine, versions and the weights' SHA-256; returns it.
+
+    A machine that the card already names, that of the training, stays.
+    """
     gpus = ", ".join(gpu.name for gpu in tf.config.list_physical_devices("GPU")) or "no GPU"
     machine = f"{os.cpu_count()} cores, {gpus}, {platform.machine()}"
     versions = {"python": platform.python_version(), "tensorflow": tf.__version__}
     versions |= {"keras": keras.__version__, "numpy": np.__version__}
-    about = {"machine": machine, "versions": versions}
+    about = {"machine": card.get("machine", machine), "versions": versions}
     card = {**card, **about, "weights_sha256": sha256(Path(folder) / WEIGHTS)}
     write_card(folder, card)
     return card

@@ -33,7 +33,7 @@ def draw_rates(tries):
     rates = sorted(set(tries["learning_rate"]))
     axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
     axes.minorticks_off()
-    axes.set(xlabel="learning rate (logarithmic)", ylabel="accuracy on validation sittings")
+    axes.set(xlabel="learning rate (logarithmic)", ylabel="accuracy on validation sessions")
     axes.grid(alpha=0.3)
     sns.despine(ax=axes)
     figure.legend(frameon=False, loc="outside right upper")

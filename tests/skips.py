@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = len(list((ROOT / "notebooks").glob("*.ipynb")))
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+TORCH = find_spec("torch") is not None
 PLAYWRIGHT = find_spec("playwright") is not None
 
 # (file, reason, number of tests, whether it holds here)
@@ -43,6 +44,7 @@ EXPECTED = [
         )
         for does in ("follows them", "runs it")
     ),
+    ("test_train_on_gpu.py", "torch is not installed", 6, not TORCH),
     (
         "test_site.py",
         "the web book's packages are missing: see the top of tests/test_site.py",

@@ -436,6 +436,11 @@ def test_the_defaults_are_those_that_the_shipped_networks_were_trained_with(name
     assert {key: settings[key] for key in common} == {key: recipe[key] for key in common}
 
 
+def test_a_small_image_size_needs_no_other_start_size():
+    assert train.parse_arguments(["--image-size", "48"])[1].start_size is None
+    assert train.parse_arguments(["--image-size", "96"])[1].start_size == 64
+
+
 def test_per_class_defaults_follow_the_data(tmp_path):
     assert train.parse_arguments([])[1].per_class == 30
     mine = ["--data", str(write_folder(tmp_path / "x"))]

@@ -52,6 +52,21 @@ def test_a_run_is_scored_on_images_that_it_did_not_train_on(small, tmp_path):
     assert not (tmp_path / "scratch/checkpoint.weights.h5").exists()
 
 
+def test_the_temperature_of_probabilities_is_found():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(20_000, 5))
+    true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = (true.cumsum(axis=1) > rng.uniform(size=(len(true), 1))).argmax(axis=1)
+    for factor in (0.5, 1.0, 3.0):  # too unsure, right, too sure
+        shown = np.exp(factor * logits)
+        shown /= shown.sum(axis=1, keepdims=True)
+        assert search.fit_temperature(labels, shown) == pytest.approx(factor, rel=0.03)
+        tempered = models.temper(shown, factor)
+        np.testing.assert_allclose(tempered, true, atol=1e-6)
+        # In nats; guessing costs log(5) = 1.61.
+        assert search.cross_entropy(labels, tempered) < 1.5
+
+
 def test_the_threshold_is_where_enough_answers_are_right():
     tops = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
     probabilities = np.stack([tops, (1 - tops) * 0.6, (1 - tops) * 0.4], axis=1)
@@ -131,6 +146,12 @@ def test_the_card_gets_the_temperature_and_threshold_of_its_recipe(tmp_path, sea
     assert models.read_card(folder) == {**before, "temperature": 0.7, "threshold": 0.4}
 
 
+def test_the_shipped_card_has_what_the_search_found():
+    found = pd.read_csv(search.RESULTS).query("run == @calibrate.RUN").iloc[0]
+    card = models.read_card(models.MODELS / "caltech101")
+    assert (card["temperature"], card["threshold"]) == (found["temperature"], found["threshold"])
+
+
 def test_another_recipe_s_temperature_is_refused(tmp_path, searched):
     folder = trained_by(tmp_path / "network", epochs=10)
     before = models.read_card(folder)
@@ -142,3 +163,16 @@ def test_another_recipe_s_temperature_is_refused(tmp_path, searched):
 def test_a_run_that_is_missing_is_named_with_its_command(tmp_path, searched):
     with pytest.raises(UserError, match='--runs "64 to 128 px"'):
         calibrate.calibrate(trained_by(tmp_path / "network"), searched, "64 to 128 px")
+
+
+def test_a_run_trained_elsewhere_is_scored_by_its_answers(tmp_path):
+    results, names = tmp_path / "search.csv", [calibrate.RUN]
+    history = pd.DataFrame({"epoch": range(1, 401), "loss": 2.0, "accuracy": 0.5})
+    history.to_csv(tmp_path / "history.csv", index=False)
+    probabilities = np.full((4, 2), 0.5) + [[0.2, -0.2]]
+    np.savez(tmp_path / "validation.npz", labels=[0, 0, 0, 1], probabilities=probabilities)
+    search.add_trained(tmp_path, names, 0, results)
+    row = pd.read_csv(results).iloc[0]
+    assert (row["run"], row["accuracy"], row["split_seed"]) == (names[0], 0.75, 3)
+    with pytest.raises(UserError, match="of 400 epochs: name it"):
+        search.add_trained(tmp_path, ["base"], 0, results)

@@ -475,7 +475,7 @@ def test_the_comparison_goes_on_where_it_stopped_and_ships_a_network(comparison,
     comparison.compare(seeds=1, epochs=1, ways=comparison.WAYS)
     comparison.few_photos(1, per_class=(2,), steps=2)
     heads = pd.read_csv(comparison.MODEL / "heads.csv").groupby("split")
-    assert heads.size().to_dict() == {"at random": 5, "by sitting": 5}
+    assert heads.size().to_dict() == {"at random": 5, "by session": 5}
     assert heads["images"].sum().nunique() == 1  # each split tests every photo once
     rows = pd.read_csv(comparison.MODEL / "results.csv")
     assert len(rows) == 2 * 3 + 2 and rows["accuracy"].between(0, 1).all()
@@ -491,7 +491,7 @@ def test_the_comparison_goes_on_where_it_stopped_and_ships_a_network(comparison,
     model, _ = models.load_model(comparison.MODEL)
     assert model.output_shape == (None, 6)
     text = comparison.tables()
-    for words in ("by sitting", "seed 0", "other background", "photos per class"):
+    for words in ("by session", "seed 0", "other background", "photos per class"):
         assert words in text
     for table in text.split("\n\n"):
         assert len({line.count("|") for line in table.splitlines()}) == 1, table

@@ -312,22 +312,6 @@ def test_scores_by_hand():
     assert np.allclose(found["accuracy_interval_95"], [middle - half, middle + half], atol=1e-5)
 
 
-def test_the_temperature_of_probabilities_is_found():
-    rng = np.random.default_rng(0)
-    logits = rng.normal(size=(20_000, 5))
-    true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    labels = (true.cumsum(axis=1) > rng.uniform(size=(len(true), 1))).argmax(axis=1)
-    for factor in (0.5, 1.0, 3.0):  # too unsure, right, too sure
-        shown = np.exp(factor * logits)
-        shown /= shown.sum(axis=1, keepdims=True)
-        assert evaluation.fit_temperature(labels, shown) == pytest.approx(factor, rel=0.03)
-        tempered = models.temper(shown, factor)
-        np.testing.assert_allclose(tempered, true, atol=1e-6)
-        assert (
-            evaluation.cross_entropy(labels, tempered) < 1.5
-        )  # nats; guessing costs log(5) = 1.61
-
-
 def test_a_picture_and_its_mirror_image_get_the_same_answer():
     model = small_network()
     pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype("uint8")

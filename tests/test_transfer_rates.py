@@ -14,7 +14,7 @@ STEPS = 12
 
 @pytest.fixture
 def images(monkeypatch):
-    """300 photographs of ten sittings, each with five of every digit; no pixels."""
+    """300 photographs of ten sessions, each with five of every digit; no pixels."""
     labels = np.arange(300) % 6
     monkeypatch.setattr(transfer_rates.signs, "sessions", lambda paths: np.arange(300) // 30)
     paths = np.array([f"{label}/IMG_{number}.JPG" for number, label in enumerate(labels)])
