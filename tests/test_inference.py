@@ -31,7 +31,7 @@ def trained():
 def drawn(tmp_path_factory):
     folder = tmp_path_factory.mktemp("drawn")
     synthetic.write_pictures(folder, per_category=2)
-    return data.load_images(folder, 64).pixels
+    return data.load_images(folder, 128).pixels
 
 
 def assert_same_answers(network, pixels):
@@ -68,7 +68,7 @@ def photographs(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CALTECH101_SHA256", sha256(archive))
         files = sorted(download.caltech101(folder).glob("*/*.jpg"))[::150]  # about 60
-    return data.read_images(files, 64)[0]
+    return data.read_images(files, 128)[0]
 
 
 def two_blocks():
