@@ -15,7 +15,8 @@ def draw_reliability(panels):
     A table has the columns images, confidence and accuracy, one row per group; bars are 95 %
     Wilson intervals. Without the column images, there are no bars. All panels have the same labels.
     """
-    size = (0.5 + 4.1 * len(panels), 4.7)
+    columns = 3 if len(panels) > 1 else 1  # of the legend: a single panel is narrow
+    size = (0.5 + 4.1 * len(panels), 4.7 if columns == 3 else 5.3)
     figure, axes = plt.subplots(1, len(panels), figsize=size, layout="constrained", squeeze=False)
     for panel, (title, tables) in zip(axes[0], panels.items(), strict=True):
         panel.plot([0, 1], [0, 1], color=GREY, linewidth=1.5, label="perfectly calibrated")
@@ -29,7 +30,7 @@ def draw_reliability(panels):
         panel.set_aspect("equal")
         panel.grid(alpha=0.3)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, ncols=3, loc="outside lower center")
+    figure.legend(handles, labels, frameon=False, ncols=columns, loc="outside lower center")
     return figure
 
 
