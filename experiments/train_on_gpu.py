@@ -441,7 +441,15 @@ def main():
     with user_errors():
         if what not in COMMANDS or "--out" not in " ".join(flags):
             raise UserError("give pack, train or finish, then --out and the flags of train.py.")
-        COMMANDS[what](*command.parse_arguments(flags))
+        args, recipe = command.parse_arguments(flags)
+        if (
+            args.data == "signs"
+            or recipe.optimizer != "adamw"
+            or recipe.init_from
+            or recipe.imagenet
+        ):
+            raise UserError("it trains with AdamW from random weights only: use train.py.")
+        COMMANDS[what](args, recipe)
 
 
 if __name__ == "__main__":

@@ -161,7 +161,16 @@ def test_pack_train_and_finish_make_a_model(folder, tmp_path, monkeypatch, capsy
     assert json.loads((out / "run.json").read_text())["machine"] == card["machine"]
 
 
-@pytest.mark.parametrize("flags", [[], ["train"], ["fly", "--out", "x"]])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        [],
+        ["train"],
+        ["fly", "--out", "x"],
+        ["train", "--out", "x", "--optimizer", "sgd"],
+        ["pack", "--out", "x", "--data", "signs"],
+    ],
+)
 def test_a_wrong_call_is_answered_in_one_line(flags, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["train_on_gpu.py", *flags])
     with pytest.raises(SystemExit) as stopped:
