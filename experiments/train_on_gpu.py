@@ -28,14 +28,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import train as command
 from experiments.command_line import user_errors
 from helpers import UserError, data
+from helpers.recipe import default_momentum, load_size
 
 BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 FILTERS = ((64, 64, 256), (128, 128, 512), (256, 256, 1024), (512, 512, 2048))
-
-
-def load_size(size):
-    """As batches.load_size, which needs TensorFlow."""
-    return round(1.25 * size)
 
 
 # --- the network: helpers/resnet.py in PyTorch --------------------------------------------------
@@ -295,9 +291,10 @@ def train(pixels, labels, classes, recipe, report=20):
     batch_size = min(recipe.batch_size, len(pixels))
     steps = max(len(pixels) // batch_size, 1)
     layers, optimizer = build(recipe, classes, device)
+    kept = recipe.batch_norm_momentum  # of the moving averages; PyTorch counts what is replaced
     for name, layer in layers.items():
         if name.endswith("_bn"):
-            layer.momentum = 1 - min(max(1 - 10 / steps, 0.9), 0.99)
+            layer.momentum = 1 - (default_momentum(steps) if kept is None else kept)
     rates = torch.tensor(learning_rates(recipe, steps), dtype=torch.float32, device=device)
     targets = torch.eye(classes, device=device)[torch.tensor(labels, device=device)]
     history, now = [], None
@@ -439,15 +436,11 @@ COMMANDS = {"pack": pack, "train": train_packed, "finish": finish}
 def main():
     what, *flags = sys.argv[1:] or [""]
     with user_errors():
-        if what not in COMMANDS or "--out" not in " ".join(flags):
-            raise UserError("give pack, train or finish, then --out and the flags of train.py.")
         args, recipe = command.parse_arguments(flags)
-        if (
-            args.data == "signs"
-            or recipe.optimizer != "adamw"
-            or recipe.init_from
-            or recipe.imagenet
-        ):
+        if what not in COMMANDS or not args.out:
+            raise UserError("give pack, train or finish, then --out and the flags of train.py.")
+        started = recipe.init_from or recipe.imagenet
+        if args.data == "signs" or recipe.optimizer != "adamw" or started:
             raise UserError("it trains with AdamW from random weights only: use train.py.")
         COMMANDS[what](args, recipe)
 

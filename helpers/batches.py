@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from helpers.data import read_images
 from helpers.distributed import own_rows, worker
+from helpers.recipe import load_size
 
 
 def augment(images, labels, seed, size, mixup=0.2, min_crop_scale=0.45, cutmix=0.0):
@@ -132,11 +133,6 @@ def affine_transform(images, degrees, zoom, shift):
         fill_mode="NEAREST",
         fill_value=0.0,
     )
-
-
-def load_size(size):
-    """The side at which training images of `size` are loaded: larger, so that crops stay sharp."""
-    return round(1.25 * size)
 
 
 def resize(images, size):

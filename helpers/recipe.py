@@ -60,6 +60,16 @@ class Recipe:
         return now
 
 
+def load_size(size):
+    """The side at which training images of `size` are loaded: larger, so that crops stay sharp."""
+    return round(1.25 * size)
+
+
+def default_momentum(steps):
+    """BatchNorm's momentum for this many steps per epoch (Chen et al. 2020, SimCLR, B.8)."""
+    return min(max(1 - 10 / steps, 0.9), 0.99)
+
+
 UNMIXED = Recipe(mixup=0.0, cutmix=0.0)
 RECIPES = {
     "caltech101": Recipe(

@@ -16,7 +16,7 @@ from helpers import UserError, distributed, fused
 from helpers.batches import eval_batches, steps_per_epoch, train_batches
 from helpers.files import atomic_write, write_csv
 from helpers.models import CARD, dtype_policy, read_card
-from helpers.recipe import STAGES
+from helpers.recipe import STAGES, default_momentum
 from helpers.resnet import ARCHITECTURES, copy_weights, imagenet_network
 
 CHECKPOINT, BEST, HISTORY = "checkpoint.weights.h5", "best.weights.h5", "history.csv"
@@ -71,7 +71,7 @@ def set_batch_norm_momentum(model, steps, momentum=None):
     et al. 2020 (SimCLR), B.8.
     """
     if momentum is None:
-        momentum = min(max(1 - 10 / steps, 0.9), 0.99)
+        momentum = default_momentum(steps)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = momentum

@@ -105,8 +105,8 @@ EXPLANATIONS = {
             r"statistics": "Say what it is in those layers that has changed.",
             r"training mode|training\s*=\s*True|each batch|every batch|new (pictures|images|photo|"
             r"data)|forward|digits|hands": "Say what changed them.",
-            r"trainable|inference|training\s*=\s*False|freeze|freezing|frozen|restore|restoring|"
-            r"copy|copies": "Say how to prevent it.",
+            r"trainable|inference|training\s*=\s*False|freeze|freezing|restore|restoring|"
+            r"restoration|copy": "Say how to prevent it.",
         },
         "BatchNorm keeps moving averages of mean and variance. They are not trained by the "
         "optimizer: each batch in training mode moves them, here towards the new pictures. At "
