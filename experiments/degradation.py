@@ -28,8 +28,9 @@ from keras import layers
 from experiments.command_line import user_errors
 from experiments.gradients import RESULTS, shuffled_batches
 from experiments.tables import add_rows, missing
-from helpers import data, download, files, synthetic
+from helpers import data, download, files
 from helpers.splits import split
+from images import synthetic
 
 DEPTHS = (20, 56)
 RATES = {"SGD": (0.03, 0.1, 0.01, 0.3, 0.003), "Adam": (1e-3, 3e-4, 3e-3)}

@@ -21,7 +21,8 @@ import pandas as pd
 import tensorflow as tf
 from keras import layers, ops
 
-from helpers import files, synthetic
+from helpers import files
+from images import synthetic
 from images.gradients import small_net
 
 RESULTS = Path(__file__).resolve().parent / "results"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from helpers import synthetic
 from helpers.files import ROOT
+from images import synthetic
 
 DRAWN, COPIES, GROWTH = 10, 6, 10  # pictures per category, links to each, growth
 

@@ -9,7 +9,6 @@ batches      augmentation and batches
 data         images from files
 splits       training, validation and test images
 download     where data sets come from
-synthetic    pictures drawn by code, which need no download
 signs        photographs of sign-language digits: sessions, hand masks, backgrounds
 precision    the fastest precision on this machine
 models       trained networks on disk, and predictions

@@ -10,9 +10,9 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from helpers import UserError, synthetic
+from helpers import UserError
 from helpers.files import ROOT, sha256
-from images import objects
+from images import objects, synthetic
 
 # The official file (Li, Andreeto, Ranzato, Perona). For a copy on your own server set the
 # environment variable CALTECH101_URL, and CALTECH101_SHA256 if you packed it again.

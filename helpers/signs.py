@@ -6,9 +6,10 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from helpers import UserError, synthetic
+from helpers import UserError
 from helpers.data import load_images
 from helpers.download import dataset_folder
+from images import synthetic
 
 DATE_TIME = 306  # EXIF tag
 BREAK = 20 * 60  # seconds without a photograph that end a session

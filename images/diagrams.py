@@ -14,8 +14,9 @@ from keras import layers
 from matplotlib.patches import Circle, Rectangle
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from helpers import resnet, synthetic
+from helpers import resnet
 from helpers.files import atomic_write
+from images import synthetic
 from images.blocks import draw_block, draw_blocks, shape_of  # noqa: F401
 from images.gradients import draw_depth, measured_norms
 from images.objects import box, shade, stop_sign

@@ -13,7 +13,7 @@ import seaborn as sns
 import tensorflow as tf
 from keras import layers
 
-from helpers import synthetic
+from images import synthetic
 from images.plots import BLUE, ORANGE, TITLE
 
 

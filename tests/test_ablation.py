@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from experiments import ablation
-from helpers import batches, data, synthetic, training
+from helpers import batches, data, training
 from helpers.recipe import Recipe
+from images import synthetic
 
 OTHER = {
     "optimizer": "sgd",

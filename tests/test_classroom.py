@@ -21,10 +21,10 @@ from test_notebooks import PATHS, code, is_exercise, tags
 
 from exercises import checks, classroom, editions, submission
 from exercises.grad_cam import channel_weights
-from helpers import synthetic
 from helpers.files import ROOT
 from helpers.models import temper
 from helpers.resnet import conv_bn
+from images import synthetic
 
 ONE, FOUR = PATHS[0], PATHS[3]
 NUMBERS = {path.stem: [e["number"] for e in classroom.exercises(path)[0]] for path in PATHS}

@@ -11,8 +11,9 @@ import pytest
 from conftest import archive_of, picture, serving, write_folder
 from PIL import Image
 
-from helpers import UserError, batches, data, download, files, splits, synthetic
+from helpers import UserError, batches, data, download, files, splits
 from helpers.recipe import Recipe
+from images import synthetic
 
 # --- fetching
 

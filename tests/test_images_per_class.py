@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from experiments import images_per_class
-from helpers import data, evaluation, synthetic, training
+from helpers import data, evaluation, training
 from helpers.recipe import Recipe
 from helpers.splits import split
+from images import synthetic
 
 SMALL = Recipe(image_size=48, per_class=12, val_per_class=4, precision="float32")
 

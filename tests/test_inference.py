@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import data, download, evaluation, inference, models, resnet, synthetic, training
+from helpers import data, download, evaluation, inference, models, resnet, training
 from helpers.files import sha256
+from images import synthetic
 
 
 def imagenet_scaled(model, card):

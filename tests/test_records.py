@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from experiments import records
-from helpers import data, evaluation, models, resnet, synthetic
+from helpers import data, evaluation, models, resnet
+from images import synthetic
 
 CLASSES = ["ant", "bee", "cup"]
 LABELS = np.array([0, 0, 1, 1, 2, 2])

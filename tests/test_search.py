@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 
 from experiments import calibrate, search, variants
-from helpers import UserError, batches, fused, models, synthetic
+from helpers import UserError, batches, fused, models
 from helpers.recipe import Recipe
+from images import synthetic
 
 GREY_EDGE = 128.0
 

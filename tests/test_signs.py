@@ -21,8 +21,9 @@ import predict
 import train
 from experiments import transfer_study
 from experiments.corruptions import CORRUPTIONS, corrupt
-from helpers import UserError, batches, data, download, models, signs, splits, synthetic, training
+from helpers import UserError, batches, data, download, models, signs, splits, training
 from helpers.recipe import Recipe
+from images import synthetic
 
 FIRST = datetime(2017, 12, 12, 11, 0)
 

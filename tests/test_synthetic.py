@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import synthetic
+from images import synthetic
 
 
 @pytest.fixture(scope="module")
