@@ -111,6 +111,11 @@ def compile_model(model, recipe, steps):
         jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
     )
     model.optimizer.build(model.trainable_variables)
+    # Keras would create loss and metrics in the first step, and so build its graph twice.
+    answers = tf.zeros((1, model.output_shape[-1]))
+    model.compute_loss(y=answers, y_pred=answers)
+    model.compute_metrics(None, answers, answers)
+    model.reset_metrics()
     return model
 
 

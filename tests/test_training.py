@@ -288,6 +288,22 @@ def test_weight_decay_spares_biases_and_batch_norm(optimizer):
     assert decayed == {"kernel"}
 
 
+def test_the_graph_of_a_training_step_is_built_once():
+    recipe = Recipe(image_size=32, batch_size=4, epochs=2, precision="float32")
+    model, built = training.compile_model(small_network(), recipe, steps=2), []
+    train_step = model.train_step
+
+    def counted(batch):
+        built.append(batch)
+        return train_step(batch)
+
+    model.train_step = counted
+    images, answers = np.zeros((8, 32, 32, 3), "float32"), np.eye(2)[[0, 1] * 4]
+    history = model.fit(images, answers, batch_size=4, epochs=2, verbose=0).history
+    assert len(built) == 1
+    assert history["accuracy"] == [0.5, 0.5]  # nothing is left of what it was compiled with
+
+
 def test_a_network_gets_the_scaling_that_its_card_names():
     kinds = {"-1..1": keras.layers.Rescaling, "imagenet": keras.layers.Normalization}
     for scaling, kind in kinds.items():
