@@ -442,6 +442,8 @@ def main():
         started = recipe.init_from or recipe.imagenet
         if args.data == "signs" or recipe.optimizer != "adamw" or started:
             raise UserError("it trains with AdamW from random weights only: use train.py.")
+        if recipe.precision == "mixed_float16":
+            raise UserError("it trains in mixed_bfloat16 or float32: use train.py for float16.")
         COMMANDS[what](args, recipe)
 
 

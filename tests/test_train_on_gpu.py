@@ -169,6 +169,7 @@ def test_pack_train_and_finish_make_a_model(folder, tmp_path, monkeypatch, capsy
         ["fly", "--out", "x"],
         ["train", "--out", "x", "--optimizer", "sgd"],
         ["pack", "--out", "x", "--data", "signs"],
+        ["train", "--out", "x", "--precision", "mixed_float16"],
     ],
 )
 def test_a_wrong_call_is_answered_in_one_line(flags, monkeypatch, capsys):
