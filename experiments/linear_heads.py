@@ -10,6 +10,7 @@ experiments/results/linear_heads.csv.
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -23,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from experiments.command_line import user_errors
 from experiments.transfer_rates import DIGITS, FOLDS, folds_of, joined
-from helpers import batches, data, download, files, models, signs
+from helpers import batches, data, download, files, models, signs, training
 from helpers.recipe import RECIPES
 
 RESULTS = files.ROOT / "experiments/results/linear_heads.csv"
@@ -42,9 +43,8 @@ def main():
 
 def measure(images, backgrounds):
     """The accuracy of each head, for each way to show the photographs and each split."""
-    network, card = models.load_model("caltech101")
-    backbone = keras.Model(network.input, network.get_layer("avg_pool").output)
-    pixels, _ = data.read_images(images.paths, card["image_size"])
+    backbone = frozen_backbone()
+    pixels, _ = data.read_images(images.paths, RECIPES["signs"].image_size)
     tested = backbone.predict(pixels, verbose=0)
     folds, rows = folds_of(images), []
     for shown, versions in versions_of(images, backgrounds, pixels).items():
@@ -59,6 +59,13 @@ def measure(images, backgrounds):
                 rows.append(row | {"accuracy": round(accuracy, 4)})
                 print(rows[-1], flush=True)
     return rows
+
+
+def frozen_backbone():
+    """The Caltech 101 network from images of the digits' size to features: a keras.Model."""
+    recipe = replace(RECIPES["signs"], precision="float32")
+    network = training.build_model(recipe, len(DIGITS), models.load_model("caltech101")[0])
+    return keras.Model(network.input, network.get_layer("avg_pool").output)
 
 
 def versions_of(images, backgrounds, pixels):

@@ -1,10 +1,9 @@
-"""Digits in sign language: training from scratch, frozen, partly frozen, fine-tuned. `make signs`.
+"""Digits in sign language: the Caltech 101 network frozen and fine-tuned. `make signs`.
 
-Each way trains for the same number of epochs with each seed, and fine-tuning also for twice as
-many; the seed also chooses the test sessions. The networks are then tested on corrupted
-photographs. Finished runs are kept in build/signs and skipped. models/signs gets results.csv,
-curves.csv, nearest.csv, heads.csv and one network of seed 0: the smallest of those about as good as
-the best.
+Each way trains once with each seed, which also chooses the test sessions. The networks are then
+tested on corrupted photographs. Finished runs are kept in build/signs and skipped. models/signs
+gets results.csv, curves.csv, nearest.csv, heads.csv and one network of seed 0: the smallest of
+those about as good as the best.
 """
 
 import argparse
@@ -23,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import train
 from experiments.command_line import user_errors
 from experiments.corruptions import CORRUPTIONS, accuracy_on
-from experiments.linear_heads import logistic_regression
+from experiments.linear_heads import frozen_backbone, logistic_regression
 from experiments.transfer_rates import DIGITS
 from helpers import UserError, data, evaluation, models, signs, training
 from helpers.batches import load_size
@@ -33,16 +32,11 @@ from helpers.precision import choose_precision
 from helpers.recipe import RECIPES
 from helpers.splits import split_groups
 
-EPOCHS = 20  # as in the original; train.py's default is 40
 # The smallest file comes first: frozen layers are stored in models/caltech101 already.
 WAYS = {
-    "frozen": ["--freeze", "conv5", "--learning-rate", "1e-2"],
-    "partly frozen": ["--freeze", "conv4"],
+    "frozen": ["--freeze", "conv5", "--learning-rate", "1e-2", "--epochs", "20"],
     "fine-tuned": [],
-    "fine-tuned longer": ["--epochs", "40"],
-    "from scratch": ["--init-from", "random"],
 }
-FEW = {"from scratch": False, "fine-tuned": True}  # whether it starts from Caltech 101
 BUILD, MODEL = ROOT / "build/signs", models.MODELS / "signs"
 SIZE = 100  # pixels, as the photographs are; corruptions are applied at this size
 
@@ -52,8 +46,8 @@ def main():
     add = parser.add_argument
     add("--seeds", type=int, default=5, help="seeds of the comparison (%(default)s)")
     add("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="(default: all)")
-    add("--few-seeds", type=int, default=2, help="seeds with few photos, 0 for none (%(default)s)")
-    add("--epochs", type=int, default=EPOCHS, help="of all but the longer way (%(default)s)")
+    add("--few-seeds", type=int, default=1, help="seeds with few photos, 0 for none (%(default)s)")
+    add("--epochs", type=int, default=RECIPES["signs"].epochs, help="of fine-tuning (%(default)s)")
     add("--ship", choices=WAYS, help="way whose network to keep (default: see above)")
     add("--tables", action="store_true", help="print the tables of models/signs, train nothing")
     args = parser.parse_args()
@@ -77,10 +71,8 @@ def near_duplicates():
     """
     folder = dataset_folder("signs")
     images = data.load_images(folder, SIZE, classes=DIGITS)
-    caltech101, card = models.load_model("caltech101")
-    backbone = keras.Model(caltech101.input, caltech101.layers[-2].output)
-    pixels, _ = data.read_images(images.paths, card["image_size"])
-    features = backbone.predict(pixels, verbose=0)
+    pixels, _ = data.read_images(images.paths, RECIPES["signs"].image_size)
+    features = frozen_backbone().predict(pixels, verbose=0)
     everyone = np.arange(len(images.paths))
     groups = {"at random": everyone, "by session": signs.sessions(images.paths)}
     near, heads = [], []
@@ -119,7 +111,7 @@ def compare(seeds, epochs, ways):
 
 
 def few_photos(seeds, per_class=(5, 20, 80), steps=240):
-    """Trains with few photographs per class, always for the same number of steps."""
+    """Fine-tunes with few photographs per class, always for the same number of steps."""
     if not seeds:
         return
     recipe = replace(RECIPES["signs"], precision=choose_precision())
@@ -129,22 +121,22 @@ def few_photos(seeds, per_class=(5, 20, 80), steps=240):
     inputs = signs.with_masks(images.pixels)
     backgrounds = signs.backgrounds(size)
     init, _ = models.load_model("caltech101")
-    for seed, photos, way in itertools.product(range(seeds), per_class, FEW):
-        out = BUILD / f"{way.replace(' ', '-')}-{photos}-photos-{seed}"
+    for seed, photos in itertools.product(range(seeds), per_class):
+        out = BUILD / f"fine-tuned-{photos}-photos-{seed}"
         if (out / "rows.csv").exists():
             continue
         rows, _, test = split_groups(images.labels, DIGITS, sessions, photos, 0, seed)
         batch_size = min(recipe.batch_size, len(rows))
         epochs = steps // (len(rows) // batch_size)
         one = replace(recipe, seed=seed, batch_size=batch_size, epochs=epochs)
-        model = training.build_model(one, len(DIGITS), init if FEW[way] else None)
+        model = training.build_model(one, len(DIGITS), init)
         labelled = (inputs[rows], images.labels[rows])
         training.fit(model, labelled, one, backgrounds=backgrounds, verbose=0)
         probabilities = evaluation.predict_files(model, images.paths[test], recipe.image_size)
         score = evaluation.scores(images.labels[test], probabilities)
-        print(f"{way}, {photos} photos per class, seed {seed}: {score['accuracy']:.1%}", flush=True)
+        print(f"{photos} photos per class, seed {seed}: {score['accuracy']:.1%}", flush=True)
         row = {"shift": "as they are", "images": len(test), "accuracy": score["accuracy"]}
-        write_rows(out, [row | {"way": way, "seed": seed, "photos": photos}])
+        write_rows(out, [row | {"way": "fine-tuned", "seed": seed, "photos": photos}])
         gather()
         del model
         keras.utils.clear_session()  # gives memory back
@@ -298,14 +290,10 @@ def corruption_table(whole):
 
 
 def few_table(few):
-    lines = header("photos per class", *FEW)
-    for photos in sorted(set(few["photos"].astype(int))):
-        mine = few[few["photos"].astype(int) == photos]
-        cells = []
-        for way in FEW:
-            accuracies = mine[mine["way"] == way]["accuracy"]
-            cells.append(" ".join(f"{100 * accuracy:.1f}" for accuracy in accuracies))
-        lines.append(f"| {photos} | " + " | ".join(cells) + " |")
+    lines = header("photos per class", "fine-tuned, a number per seed")
+    for photos, mine in few.groupby(few["photos"].astype(int)):
+        accuracies = " ".join(f"{100 * accuracy:.1f}" for accuracy in mine["accuracy"])
+        lines.append(f"| {photos} | {accuracies} |")
     return lines
 
 

@@ -83,7 +83,12 @@ RECIPES = {
     ),
     "sample": replace(UNMIXED, per_class=45, val_per_class=5, epochs=24, min_crop_scale=0.7),
     "signs": replace(
-        UNMIXED, per_class=None, epochs=40, min_crop_scale=0.85, init_from="caltech101"
+        UNMIXED,
+        image_size=96,
+        per_class=None,
+        epochs=40,
+        min_crop_scale=0.85,
+        init_from="caltech101",
     ),
     "folder": Recipe(per_class=None, epochs=100),
 }

@@ -131,7 +131,7 @@ def small_network(input_shape=(32, 32, 3), classes=2, scaling=None):
     x = keras.layers.Conv2D(4, 3, strides=4, name="conv1_conv")(x)
     x = keras.layers.BatchNormalization(name="block_3_bn")(x)
     x = keras.layers.Activation("relu")(x)
-    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
     return keras.Model(inputs, keras.layers.Dense(classes, "softmax", name="predictions")(x))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from experiments import linear_heads, transfer_rates
 from helpers import data, training
-from helpers.recipe import Recipe
+from helpers.recipe import RECIPES, Recipe
 
 STEPS = 12
 
@@ -135,10 +135,11 @@ def test_every_head_learns_what_can_be_learned():
 
 
 def test_heads_are_shown_the_photographs_as_a_training_run_sees_them():
+    size = RECIPES["signs"].image_size
     drawn = np.zeros((7, 80, 80, 4), "uint8")
     behind = np.full((3, 80, 80, 3), 200, "uint8")
     plain, pasted = drawn[..., :3], drawn
     one, other = (linear_heads.augmented(plain, None, number) for number in (0, 1))
-    assert one.shape == other.shape == (7, 64, 64, 3) and one.max() == 0
+    assert one.shape == other.shape == (7, size, size, 3) and one.max() == 0
     found = linear_heads.augmented(pasted, behind, 0).max(axis=(1, 2, 3))
     assert 0 < np.sum(found > 0) < 7, "some of the photographs get another background"
