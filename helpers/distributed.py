@@ -123,9 +123,7 @@ class Replicated(keras.Model):
     """A functional model whose `fit` works on several machines, despite keras-team/keras#20585."""
 
     def _maybe_symbolic_build(self, **_):
-        # Keras would average the machines' images here. Only the metrics need to be built.
-        with self.distribute_strategy.scope():
-            self._symbolic_build(data_batch=(self.inputs[0], self.outputs[0]))
+        """Does nothing: compile_model has built loss and metrics; Keras would average images."""
 
     def train_step(self, data):
         # Keras averages the machines' logs over axis 0, which a scalar lacks.
