@@ -16,7 +16,8 @@ import pandas as pd
 from keras import layers
 
 from experiments.gradients import RESULTS
-from helpers import files, measure, resnet
+from helpers import files, resnet
+from images.layer_table import macs
 
 
 def main():
@@ -48,7 +49,7 @@ def cost(channels, block, size=56):
         "kernel_weights": sum(kernel.numpy().size for kernel in kernels),
         "parameters": model.count_params(),
         "learned": sum(weight.numpy().size for weight in model.trainable_weights),
-        "macs": measure.macs(model),
+        "macs": macs(model),
     }
 
 

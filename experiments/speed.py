@@ -212,10 +212,10 @@ def table(title, rows, columns, cost, peaks):
 
     columns: {(image size, batch size): {row: images/s}}; cost: per image, in forward passes.
     """
-    from helpers import measure
+    from images.layer_table import macs
 
     print(f"\n{title:<42}" + "".join(f"{f'{size} px, batch {b}':>24}" for size, b in columns))
-    operations = {size: 2 * cost * measure.macs(ours(size)) for size, _ in columns}
+    operations = {size: 2 * cost * macs(ours(size)) for size, _ in columns}
     for name, (label, precision) in rows.items():
         cells = ""
         for (size, _), found in columns.items():

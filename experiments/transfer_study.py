@@ -31,6 +31,7 @@ from helpers.files import ROOT, write_csv
 from helpers.precision import choose_precision
 from helpers.recipe import RECIPES
 from helpers.splits import split_groups
+from images.nearest import nearest
 
 # The smallest file comes first: frozen layers are stored in models/caltech101 already.
 WAYS = {
@@ -81,7 +82,7 @@ def near_duplicates():
         for seed in range(5):
             parts = split_groups(images.labels[order], DIGITS, sessions, seed=seed)
             train_rows, _, test = (order[part] for part in parts)
-            distances, twins = signs.nearest(images.pixels, train_rows, test)
+            distances, twins = nearest(images.pixels, train_rows, test)
             for distance, one, other in zip(distances, test, twins, strict=True):
                 pair = [Path(images.paths[row]).stem for row in (one, other)]
                 near.append({"split": rule, "distance": distance, "test": pair[0]})

@@ -14,7 +14,6 @@ precision    the fastest precision on this machine
 models       trained networks on disk, and predictions
 inference    a network rewritten to predict many pictures
 evaluation   scores
-measure      multiply-adds, parameters and receptive fields
 files        atomic writes and checksums
 versions     checks Python and the installed packages
 """

@@ -1,1 +1,1 @@
-"""Pictures, the code that draws them, and the plots of the notebooks."""
+"""Pictures, the code that draws them, and the figures and tables of the notebooks."""

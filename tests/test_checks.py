@@ -12,7 +12,8 @@ from keras import layers
 from exercises import checks
 from exercises.checks import mistakes
 from exercises.checks.explanations import EXPLANATIONS
-from helpers import measure, resnet
+from helpers import resnet
+from images.layer_table import layer_table
 
 RIGHT = [
     *((checks.identity_block, block) for block in catalogue.RIGHT_IDENTITY),
@@ -473,7 +474,7 @@ def test_numbers_of_the_network_are_those_of_the_real_one():
     model = resnet.ResNet50(classes=6)
     head = model.get_layer("predictions").count_params()
     assert checks.parameters_of_head.verdict(head)[0] == "right"
-    table = measure.layer_table(model)
+    table = layer_table(model)
     fields = {
         "stage_with_most_parameters": "parameters",
         "stage_with_most_multiply_adds": "multiply-adds",

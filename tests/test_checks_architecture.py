@@ -6,8 +6,8 @@ import pytest
 
 from exercises import checks
 from exercises.faulty import FAULTS, faulty_resnet50
-from helpers.measure import layer_table
 from helpers.resnet import ResNet50, copy_weights
+from images.layer_table import layer_table
 
 # ---------------------------------------------------------------- two faults
 

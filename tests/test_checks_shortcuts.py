@@ -7,7 +7,8 @@ import pytest
 from keras import layers
 
 from exercises import checks
-from helpers import measure, resnet
+from helpers import resnet
+from images.layer_table import layer_macs, macs
 
 # ---------------------------------------------------------------- what a block reads
 
@@ -45,7 +46,7 @@ def test_the_share_of_unread_positions_is_that_of_the_real_block():
 def projection_share(width):
     x = keras.Input((4, 4, 256))
     model = keras.Model(x, resnet.convolutional_block(x, (width, width, 512), name="b"))
-    return measure.layer_macs(model.get_layer("b_0_conv")) / measure.macs(model)
+    return layer_macs(model.get_layer("b_0_conv")) / macs(model)
 
 
 def test_the_width_of_an_even_split_is_that_of_the_real_block():

@@ -260,7 +260,9 @@ def functions(source):
     return {node.name: ast.get_source_segment(source, node) for node in found}
 
 
-@pytest.mark.parametrize("file", ["helpers/resnet.py", "helpers/measure.py", "images/gradients.py"])
+@pytest.mark.parametrize(
+    "file", ["helpers/resnet.py", "images/layer_table.py", "images/gradients.py"]
+)
 def test_functions_are_those_of_the_project_line_for_line(file, cells):
     ours = functions((ROOT / file).read_text(encoding="utf-8"))
     for cell in code(cells):

@@ -24,6 +24,7 @@ from experiments.corruptions import CORRUPTIONS, corrupt
 from helpers import UserError, batches, data, download, models, signs, splits, training
 from helpers.recipe import Recipe
 from images import synthetic
+from images.nearest import nearest
 
 FIRST = datetime(2017, 12, 12, 11, 0)
 
@@ -323,9 +324,9 @@ def test_the_nearest_photo_is_found():
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (6, 32, 32, 3)).astype("uint8")
     pixels[5] = pixels[2] // 2 + 20  # the same photo in other light
-    distances, rows = signs.nearest(pixels, np.arange(5), np.array([5]))
+    distances, rows = nearest(pixels, np.arange(5), np.array([5]))
     assert rows.tolist() == [2] and distances[0] < 0.05
-    distances, rows = signs.nearest(pixels, np.array([0, 1, 3, 4]), np.array([5]))
+    distances, rows = nearest(pixels, np.array([0, 1, 3, 4]), np.array([5]))
     assert 1.2 < distances[0] < 1.6
 
 
@@ -536,4 +537,4 @@ def test_the_real_photos(tmp_path):
     for seed in range(5):
         train, _, test = splits.split_groups(images.labels, images.class_names, sessions, seed=seed)
         assert np.bincount(images.labels[test]).min() >= 29
-        assert signs.nearest(images.pixels, train, test)[0].min() > 0.39
+        assert nearest(images.pixels, train, test)[0].min() > 0.39

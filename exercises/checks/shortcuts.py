@@ -8,7 +8,7 @@ from keras import layers
 from exercises.checks.blocks import build
 from exercises.checks.numbers import compare
 from exercises.checks.verdict import call, check, require_function
-from helpers.measure import macs
+from images.layer_table import macs
 
 
 @check("of strides * strides positions one is read, the same one by branch and shortcut.")

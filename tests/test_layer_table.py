@@ -1,11 +1,12 @@
-"""helpers.measure: costs are what a count by hand gives."""
+"""images.layer_table: costs are what a count by hand gives."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import measure, resnet
+from helpers import resnet
+from images.layer_table import layer_table, macs, readable, receptive_field
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +28,13 @@ def test_multiply_adds_are_those_of_loops():
             for _filter in range(5):
                 products += 3 * 3 * 2
     products += (3 * 3 * 5) * 4
-    assert measure.macs(model) == products
+    assert macs(model) == products
 
 
 def test_cost_of_the_50_layer_network(resnet50):
     """3.8e9 in Table 1; the receptive field is 483 in Araujo et al. 2019, Table 1."""
-    assert measure.macs(resnet50) == 3_857_973_248
-    fields = measure.receptive_field(resnet50)
+    assert macs(resnet50) == 3_857_973_248
+    fields = receptive_field(resnet50)
     assert fields["conv5_block3_out"] == 483
     assert fields["predictions"] == float("inf")
 
@@ -47,7 +48,7 @@ def test_receptive_field_is_where_the_gradient_is():
     y = resnet.convolutional_block(y, (32, 32, 64), strides=2, name="conv2_block1")
     y = resnet.identity_block(y, (32, 32, 64), name="conv2_block2")
     model = keras.Model(x, y)
-    fields = measure.receptive_field(model)
+    fields = receptive_field(model)
     for name in ("first", "pool", "conv2_block1_2_conv", "conv2_block1_add", "conv2_block2_add"):
         part = keras.Model(x, model.get_layer(name).output)
         images = tf.random.stateless_normal((1, 65, 65, 3), seed=(0, 1))
@@ -63,14 +64,14 @@ def test_receptive_field_is_where_the_gradient_is():
 
 @pytest.mark.parametrize("by", ["layer", "block", "stage"])
 def test_the_layer_table_leaves_nothing_out(by, resnet50):
-    table = measure.layer_table(resnet50, by)
+    table = layer_table(resnet50, by)
     assert table["parameters"].sum() == resnet50.count_params()
-    assert table["multiply-adds"].sum() == measure.macs(resnet50)
+    assert table["multiply-adds"].sum() == macs(resnet50)
     assert table["output"].iloc[-1] == "1000"
 
 
 def test_the_layer_table_by_stage_reads_as_table_1(resnet50):
-    table = measure.layer_table(resnet50)
+    table = layer_table(resnet50)
     assert table.loc["conv1":"conv5", "output"].tolist() == [
         "112 x 112 x 64",
         "56 x 56 x 64",
@@ -80,11 +81,11 @@ def test_the_layer_table_by_stage_reads_as_table_1(resnet50):
         "7 x 7 x 2048",
     ]
     assert table["receptive field"].tolist() == [1, 1, 7, 11, 35, 99, 291, 483, "all", "all"]
-    assert measure.readable(table).loc["conv2", "multiply-adds"] == "667,942,912"
+    assert readable(table).loc["conv2", "multiply-adds"] == "667,942,912"
 
 
 def test_the_layer_table_by_block_keeps_the_blocks_apart(resnet50):
-    table = measure.layer_table(resnet50, by="block")
+    table = layer_table(resnet50, by="block")
     blocks = table[table.index.str.contains("block")]
     assert len(blocks) == 16
     identity = blocks[~blocks.index.str.endswith("block1")]

@@ -1,4 +1,4 @@
-"""What a network costs, and how much of the image its layers see."""
+"""A network's layers as a table: parameters, multiply-adds, receptive fields."""
 
 import math
 import re
