@@ -114,13 +114,10 @@ def image_files(paths):
     """The files in a list of files and folders. Raises UserError if a folder is empty."""
     files = []
     for path in map(Path, paths):
-        if path.is_dir():
-            inside = files_in(path)
-            if not inside:
-                raise UserError(f"{path}: the folder is empty.")
-            files += inside
-        else:
-            files.append(path)
+        found = files_in(path) if path.is_dir() else [path]
+        if not found:
+            raise UserError(f"{path}: the folder is empty.")
+        files += found
     return files
 
 

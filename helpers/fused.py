@@ -166,7 +166,6 @@ def has_faster_gradient(layer):
 
 def fuse(model, any_size=False):
     """A copy of a keras.Model with the layers of this file, where they suit."""
-
     return clone(model, lambda layer: faster_class(layer).from_config(layer.get_config()), any_size)
 
 
@@ -191,20 +190,31 @@ def clone(model, copy, any_size=False, kind=keras.Model):
 
 
 class AdamW(keras.optimizers.AdamW):
-    """keras.optimizers.AdamW with TensorFlow's fused kernel."""
+    """keras.optimizers.AdamW with TensorFlow's fused kernel, and a graph built in half the time.
+
+    Keras offers moments and weight decay only as private attributes.
+    """
+
+    def apply(self, grads, trainable_variables=None):
+        step = tf.cast(self.iterations + 1, tf.float32)
+        self.powers = self.beta_1**step, self.beta_2**step  # once, not for each variable
+        super().apply(grads, trainable_variables)
+
+    def _apply_weight_decay(self, variables):
+        """Does nothing: update_step does it, and computes no schedule for each kernel."""
 
     def update_step(self, gradient, variable, learning_rate):
+        if self.weight_decay and self._use_weight_decay(variable):
+            variable.assign_sub(variable * self.weight_decay * learning_rate)
         if self.amsgrad or isinstance(gradient, tf.IndexedSlices):  # not in the kernel
             return super().update_step(gradient, variable, learning_rate)
-        # Keras offers the moments only as private attributes.
         index = self._get_variable_index(variable)
-        step = tf.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=self.beta_1**step,
-            beta2_power=self.beta_2**step,
+            beta1_power=self.powers[0],
+            beta2_power=self.powers[1],
             lr=tf.cast(learning_rate, variable.dtype),
             beta1=self.beta_1,
             beta2=self.beta_2,

@@ -34,9 +34,6 @@ def test_size(image_size, min_crop_scale):
     return load_size(image_size) if min_crop_scale < 0.6 else image_size
 
 
-test_size.__test__ = False  # pytest takes functions of this name for tests
-
-
 def predict_probabilities(model, pixels):
     """Probabilities (n, classes) for uint8 images (n, s, s, 3): the mean over several views.
 

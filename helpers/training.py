@@ -216,11 +216,8 @@ def previous_run(folder, settings):
     else:
         return None, []
     different = [name for name in settings if settings[name] != found.get(name)]
-    if "smallest_crop" in found:
-        changes = "a version of this project whose settings had other names"
-    else:
-        changes = ", ".join(f"{name} {found.get(name)} -> {settings[name]}" for name in different)
     if different:
+        changes = ", ".join(f"{name} {found.get(name)} -> {settings[name]}" for name in different)
         raise UserError(
             f"{folder} has a training run with other settings ({changes}): choose another --out, "
             "or add --overwrite to discard it."

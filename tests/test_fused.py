@@ -292,6 +292,26 @@ def test_the_fused_adamw_equals_keras_adamw(settings):
         np.testing.assert_allclose(fast, plain, rtol=1e-5, atol=2e-6, err_msg=plain.path)
 
 
+def test_the_learning_rate_is_computed_once_per_step():
+    computed = []
+
+    class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step):
+            computed.append(step)
+            return 0.01
+
+    model = network()
+    optimizer = fused.AdamW(Schedule(), weight_decay=0.5)
+    optimizer.build(model.trainable_variables)
+    computed.clear()
+    before = model.get_layer("predictions").get_weights()[0]
+    optimizer.apply([tf.zeros_like(v) for v in model.trainable_variables])
+    assert len(computed) == 1
+    np.testing.assert_allclose(
+        model.get_layer("predictions").get_weights()[0], before * 0.995, rtol=1e-6
+    )
+
+
 def test_rows_of_an_embedding_are_updated_as_by_keras():
     results = []
     for kind in (keras.optimizers.AdamW, fused.AdamW):
