@@ -12,16 +12,16 @@ CORRUPTIONS = {
     "half as much light again": {"light": 1.5},
     "warm light": {"light": (1.2, 1.0, 0.7)},
     "cold light": {"light": (0.7, 0.95, 1.2)},
-    "turned by 10 degrees": {"degrees": 10},
-    "turned by 20 degrees": {"degrees": 20},
-    "turned by 30 degrees": {"degrees": 30},
+    "rotated by 10 degrees": {"degrees": 10},
+    "rotated by 20 degrees": {"degrees": 20},
+    "rotated by 30 degrees": {"degrees": 30},
     "the other hand": {"mirror": True},
     "hand at 0.8 of its size": {"zoom": 0.8},
     "hand at 0.6 of its size": {"zoom": 0.6},
     "off the middle": {"offset": 0.15},
     "squeezed to 3/4 of its width": {"zoom": (0.75, 1.0)},
     "squeezed to 3/4 of its height": {"zoom": (1.0, 0.75)},
-    "all of it": {"behind": True, "light": (1.0, 0.85, 0.6), "degrees": 20, "zoom": 0.8},
+    "four at once": {"behind": True, "light": (1.0, 0.85, 0.6), "degrees": 20, "zoom": 0.8},
 }
 
 

@@ -523,6 +523,27 @@ def test_no_results_yet_is_one_line(comparison, monkeypatch, capsys):
     assert stop.value.code == 2 and errors.count("\n") == 1 and "no results yet" in errors
 
 
+def test_the_model_card_quotes_the_records():
+    card = (models.MODELS / "signs/README.md").read_text(encoding="utf-8")
+    results = pd.read_csv(models.MODELS / "signs/results.csv")
+    whole, few = (
+        results[part] for part in (results["photos"] == "all", results["photos"] != "all")
+    )
+    means = 100 * whole.pivot_table("accuracy", "shift", "way")
+    assert set(means.index) == set(CORRUPTIONS)
+    for name, mean in means.iterrows():
+        assert f"| {name} | {mean['fine-tuned']:.1f} | {mean['frozen']:.1f} |" in card
+    for photos, accuracy in zip(few["photos"], few["accuracy"], strict=True):
+        assert f"| {photos} | {100 * accuracy:.1f} |" in card
+    plain = 100 * whole[whole["shift"] == "as they are"].pivot(
+        index="seed", columns="way", values="accuracy"
+    )
+    for way, mean in plain.mean().items():
+        assert f"{mean:.1f} ± {plain[way].std():.1f} %" in card, way
+    *most, last = plain["fine-tuned"].map("{:.1f}".format)
+    assert f"{', '.join(most)} and {last} %" in card
+
+
 # --- the real photos, where they are
 
 
