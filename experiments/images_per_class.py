@@ -1,6 +1,6 @@
 """How accuracy grows with the number of training images per class.
 
-    python experiments/images_per_class.py    # two hours on two cores
+    python experiments/images_per_class.py    # an hour and a half on two cores
 
 Caltech 101, split 0, at 64 pixels: trains on 1, 5, 10, 20 and 25 of the 30 training images per
 class and scores on the other 5, so the test images stay unused. All runs take equally many

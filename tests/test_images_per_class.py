@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from experiments import images_per_class
-from helpers import data, evaluation, training
+from helpers import data, evaluation, models, training
 from helpers.recipe import Recipe
 from helpers.splits import split
 from images import synthetic
@@ -83,3 +83,12 @@ def test_the_test_images_stay_unused(small, images, monkeypatch):
     images_per_class.run(images, 2, 1, SMALL)
     _, val, _ = split(images.labels, images.class_names, 12, 4)
     assert used == set(images.paths[val])
+
+
+def test_the_model_card_quotes_the_records():
+    card = (models.MODELS / "caltech101/README.md").read_text(encoding="utf-8")
+    rows = pd.read_csv(images_per_class.RESULTS)
+    assert len(rows) > 3 and rows["steps"].unique().tolist() == [images_per_class.STEPS]
+    for row in rows.itertuples():
+        accuracy, low, high = (f"{100 * p:.1f}" for p in (row.accuracy, row.low, row.high))
+        assert f"| {row.per_class} | {accuracy} % | {low} to {high} % |" in card

@@ -254,6 +254,13 @@ def test_the_precision_is_the_fastest_that_this_machine_has(monkeypatch, gpus, s
     assert precision.choose_precision() == chosen
 
 
+def test_another_program_that_disturbs_one_measurement_does_not_decide(monkeypatch):
+    seconds = {"float32": iter([1, 1, 1]), "bfloat16": iter([3, 0.5, 0.6])}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(precision, "convolution_seconds", lambda dtype: next(seconds[dtype]))
+    assert precision.choose_precision() == "mixed_bfloat16"
+
+
 def test_a_precision_without_a_convolution_is_not_chosen(monkeypatch):
     def missing(*arguments):
         raise tf.errors.UnimplementedError(None, None, "no such kernel")
