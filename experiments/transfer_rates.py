@@ -7,7 +7,7 @@ not pasted on other backgrounds. First each way tries three learning rates: it t
 of sessions and is scored on a third, none of them in a test of this study. At the best of its rates
 it then trains on four folds and is tested on the fifth, for two test folds. Each run adds a row to
 experiments/results/transfer_rates.csv, with the photographs that it missed; runs that are in it are
-skipped. Delete that file first if the Caltech 101 network has been trained again. Images have 64
+skipped. Delete that file first if the Caltech 101 network has been trained again. Images have 96
 pixels, as in notebook 06, which takes these rates.
 """
 
@@ -30,12 +30,12 @@ from helpers.recipe import RECIPES
 from helpers.splits import split_groups
 
 RESULTS = files.ROOT / "experiments/results/transfer_rates.csv"
-RATES = {  # smaller ones for what is trained already, larger ones for a single new layer
+RATES = {  # larger ones for a single new layer
     "frozen": (1e-2, 3e-2, 1e-1),
-    "fine-tuned": (1e-4, 3e-4, 1e-3),
+    "fine-tuned": (3e-4, 1e-3, 3e-3),
     "from scratch": (3e-4, 1e-3, 3e-3),
-    "partly frozen": (1e-4, 3e-4, 1e-3),
-    "head first, then all": (1e-4, 3e-4, 1e-3),
+    "partly frozen": (3e-4, 1e-3, 3e-3),
+    "head first, then all": (3e-4, 1e-3, 3e-3),
 }
 # The stage up to which each way freezes the Caltech 101 network; None freezes nothing.
 WAYS = {
@@ -45,7 +45,7 @@ WAYS = {
     "partly frozen": "conv4",
     "head first, then all": None,
 }
-SIZE = 64  # pixels
+SIZE = 96  # pixels
 HEAD_SHARE = 0.25  # of the steps, for the head alone, before all layers train
 TEST_FOLDS, VALIDATION_FOLD, FOLDS = (0, 1), 4, 5
 DIGITS = list("012345")

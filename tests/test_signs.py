@@ -19,7 +19,7 @@ from test_commands import refused, run_predict
 
 import predict
 import train
-from experiments import transfer_study
+from experiments import transfer_rates, transfer_study
 from experiments.corruptions import CORRUPTIONS, corrupt
 from helpers import UserError, batches, data, download, models, signs, splits, training
 from helpers.recipe import Recipe
@@ -542,6 +542,13 @@ def test_the_model_card_quotes_the_records():
         assert f"{mean:.1f} ± {plain[way].std():.1f} %" in card, way
     *most, last = plain["fine-tuned"].map("{:.1f}".format)
     assert f"{', '.join(most)} and {last} %" in card
+    runs = pd.read_csv(transfer_rates.RESULTS)
+    best = 100 * runs[runs["part"] == "validation"].groupby("way")["accuracy"].max()
+    tested = runs[runs["part"] == "test"]
+    assert len(tested) == len(transfer_rates.WAYS) * len(transfer_rates.TEST_FOLDS)
+    right = (tested["accuracy"] * tested["images"]).round().groupby(tested["way"]).sum()
+    for way in transfer_rates.WAYS:
+        assert f"| {way} | {best[way]:.1f} % | {right[way]:.0f} right |" in card
 
 
 # --- the real photos, where they are
