@@ -52,7 +52,7 @@ test: $(VENV)/ready
 	  tests notebooks
 	$(if $(RECORD),$(BIN)/python tests/tested_with.py $(VERSIONS) $(REPORT))
 
-CHECKED := $(foreach name,links notebooks data measure resnet,tests/test_$(name).py)
+CHECKED := $(foreach name,links notebooks data layer_table resnet,tests/test_$(name).py)
 
 check: $(VENV)/ready
 	$(BIN)/python -m ruff check .
