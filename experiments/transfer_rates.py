@@ -7,8 +7,8 @@ not pasted on other backgrounds. First each way tries three learning rates: it t
 of sessions and is scored on a third, none of them in a test of this study. At the best of its rates
 it then trains on four folds and is tested on the fifth, for two test folds. Each run adds a row to
 experiments/results/transfer_rates.csv, with the photographs that it missed; runs that are in it are
-skipped. Delete that file first if the Caltech 101 network has been trained again. Images have 96
-pixels, as in notebook 06, which takes these rates.
+skipped. Delete that file first if the Caltech 101 network has been trained again. Images have
+the size of the digits' recipe, as the photographs in notebook 06, which takes these rates.
 """
 
 import argparse
@@ -45,7 +45,6 @@ WAYS = {
     "partly frozen": "conv4",
     "head first, then all": None,
 }
-SIZE = 96  # pixels
 HEAD_SHARE = 0.25  # of the steps, for the head alone, before all layers train
 TEST_FOLDS, VALIDATION_FOLD, FOLDS = (0, 1), 4, 5
 DIGITS = list("012345")
@@ -57,8 +56,8 @@ def main():
     parser.add_argument("--steps", type=int, default=240, help="of each run (%(default)s)")
     args = parser.parse_args()
     with user_errors():
-        recipe = replace(RECIPES["signs"], image_size=SIZE, precision=choose_precision())
-        size = batches.load_size(SIZE)
+        recipe = replace(RECIPES["signs"], precision=choose_precision())
+        size = batches.load_size(recipe.image_size)
         images = data.load_images(download.dataset_folder("signs"), size, classes=DIGITS)
         study(images, args.ways, args.steps, recipe, RESULTS)
 
