@@ -1,22 +1,25 @@
-"""Trains with the small network: what test_distributed.py starts, as one machine of several.
+"""Trains with the small network: what test_distributed.py starts, as several machines.
 
-python machine.py '[["--data", ...], ...]' runs train.py with each of these lists of arguments. The
-checkpoints stay, to be compared. A machine that is not the chief cannot write or discard anything.
-With the environment variable DIE=SIGNAL the process gets that signal when the second epoch of its
-last training begins; with KERAS the first training is followed by what Keras makes of several
-machines; with DEVICES there are two logical CPUs, which in the end try AdamW as well.
+Each line of the input is JSON: a list of machines, each of them [environment, trainings], where
+trainings is [["--data", ...], ...]. Every machine becomes a process that runs train.py with each of
+these lists of arguments. When all have ended, one line is the answer: [[exit code, output, error
+output], ...]. The processes are forks of this one, so TensorFlow is imported once.
+
+The checkpoints stay, to be compared. A machine that is not the chief cannot write or discard
+anything. With the environment variable DIE=SIGNAL the process gets that signal when the second
+epoch of its last training begins; with KERAS the first training is followed by what Keras makes of
+several machines; with DEVICES there are two logical CPUs, which in the end try AdamW as well.
 """
 
+import contextlib
 import json
 import os
 import signal
 import sys
+import tempfile
+import traceback
 
 from helpers import files, versions
-
-CHIEF = '"index": 1' not in os.environ["TF_CONFIG"]
-if not CHIEF:
-    files.atomic_write = None  # before others import it
 
 versions.import_tensorflow_quietly()
 import keras  # noqa: E402
@@ -26,7 +29,7 @@ import test_fused  # noqa: E402
 from conftest import small_network  # noqa: E402
 
 import train  # noqa: E402
-from helpers import distributed, fused, resnet, training  # noqa: E402
+from helpers import distributed, fused, models, resnet, training  # noqa: E402
 
 
 def say(*words):
@@ -76,9 +79,13 @@ def try_adamw():
         say(json.dumps([weight.numpy().ravel().tolist() for weight in weights]))
 
 
-def main(trainings):
+def run(trainings):
+    chief = '"index": 1' not in os.environ["TF_CONFIG"]
+    if not chief:
+        for module in (files, models, training):
+            module.atomic_write = None
     resnet.ARCHITECTURES["resnet50"] = small_network
-    training.discard = (lambda *arguments: None) if CHIEF else None
+    training.discard = (lambda *arguments: None) if chief else None
     if "DEVICES" in os.environ:
         use_two_devices()
     say("The chief's number:", distributed.from_chief(distributed.worker()[0] + 5))
@@ -94,5 +101,41 @@ def main(trainings):
         try_adamw()
 
 
+def fork(environment, trainings, outputs):
+    """Starts a machine, whose output and errors go to these two files; returns its process's id."""
+    process = os.fork()
+    if process:
+        return process
+    signal.alarm(300)  # a machine that hangs ends
+    code = 1
+    try:
+        for number, file in enumerate(outputs, 1):
+            os.dup2(file.fileno(), number)
+        os.environ.update(environment)
+        run(trainings)
+        code = 0
+    except SystemExit as stop:
+        code = stop.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def run_together(machines):
+    """[(exit code, output, error output)] of these machines, each (environment, trainings)."""
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in 2 * machines]
+        pairs = list(zip(files[::2], files[1::2], strict=True))
+        started = [fork(*machine, pair) for machine, pair in zip(machines, pairs, strict=True)]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in started]
+        for file in files:
+            file.seek(0)
+        texts = [[file.read() for file in pair] for pair in pairs]
+    return [(code, *text) for code, text in zip(codes, texts, strict=True)]
+
+
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    for line in sys.stdin:
+        print(json.dumps(run_together(json.loads(line))), flush=True)

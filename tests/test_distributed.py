@@ -28,23 +28,29 @@ FLAGS += ["--val-per-class=3", "--precision=float32", "--optimizer=sgd", "--lear
 FLAGS += ["--no-zero-init-residual"]
 
 
-def start(*trainings, **environment):
-    """A process that runs train.py with each of these lists of arguments, on machine.py's terms."""
+@pytest.fixture(scope="module")
+def run():
+    """A function that runs machines at one time, each [environment, trainings]; see machine.py.
+
+    It returns [[exit code, output, error output], ...].
+    """
     quiet = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
-    arguments = json.dumps([[*FLAGS, *map(str, training)] for training in trainings])
-    command = [sys.executable, "-u", str(ROOT / "tests" / "machine.py"), arguments]
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return subprocess.Popen(command, env=os.environ | quiet | environment, cwd=ROOT, **pipes)
+    quiet["TF_CONFIG"] = "{}"  # TensorFlow's threads, which no fork survives, start in the machines
+    command = [sys.executable, str(ROOT / "tests" / "machine.py")]
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
+    def run(*machines):
+        machines = [
+            [environment, [[*FLAGS, *map(str, training)] for training in trainings]]
+            for environment, trainings in machines
+        ]
+        process.stdin.write(json.dumps(machines) + "\n")
+        process.stdin.flush()
+        return json.loads(process.stdout.readline())
 
-def end(*processes):
-    """Waits for the processes: a list of (exit code, output, error output)."""
-    try:
-        texts = [process.communicate(timeout=300) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    return [(process.returncode, *text) for process, text in zip(processes, texts, strict=True)]
+    with subprocess.Popen(command, env=os.environ | quiet, cwd=ROOT, **pipes) as process:
+        yield run
+        process.stdin.close()
 
 
 def tf_config(addresses, index):
@@ -53,15 +59,15 @@ def tf_config(addresses, index):
 
 
 def two_machines(*trainings, chief=(), other=()):
-    """The results of two machines; chief, other: what is set in their environments."""
+    """What `run` needs for two machines; chief, other: what is set in their environments."""
     free = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     addresses = [f"127.0.0.1:{server.getsockname()[1]}" for server in free]
     for server in free:
         server.close()
-    return end(
-        start(*trainings, **dict(chief), TF_CONFIG=tf_config(addresses, 0)),
-        start(*trainings, **dict(other), TF_CONFIG=tf_config(addresses, 1)),
-    )
+    return [
+        [dict(chief, TF_CONFIG=tf_config(addresses, 0)), trainings],
+        [dict(other, TF_CONFIG=tf_config(addresses, 1)), trainings],
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -99,14 +105,26 @@ def assert_same_run(found, wanted):
 
 
 @pytest.fixture(scope="module")
-def two_devices(alone, tmp_path_factory):
-    """The same run on two devices of one machine: its folder, and the lines of its output."""
+def first(run, alone, tmp_path_factory):
+    """The folders and results of two runs, side by side because the second waits a lot.
+
+    The one is on two devices of one machine, the other on two machines, one of which is killed.
+    """
     data, _ = alone
-    out = tmp_path_factory.mktemp("devices")
-    training = ["--data", data, "--out", out]
-    [(code, printed, errors)] = end(start(training, TF_CONFIG="{}", DEVICES="2"))
+    folders = [tmp_path_factory.mktemp(name) for name in ("devices", "machines")]
+    trainings = [["--data", data, "--out", folder, "--overwrite"] for folder in folders]
+    devices = [{"TF_CONFIG": "{}", "DEVICES": "2"}, trainings[:1]]
+    machines = two_machines(trainings[1], other=[("DIE", "SIGKILL")])
+    results = run(devices, *machines)
+    return folders, results
+
+
+@pytest.fixture(scope="module")
+def two_devices(first):
+    """The run on two devices: its folder, and the lines of its output."""
+    (folder, _), [(code, printed, errors), *_] = first
     assert code == 0, errors
-    return out, printed.splitlines()
+    return folder, printed.splitlines()
 
 
 def test_two_devices_of_one_machine_compute_what_one_does(alone, two_devices):
@@ -121,23 +139,20 @@ def test_on_two_devices_the_fused_adamw_equals_keras_adamw(two_devices):
 
 
 @pytest.fixture(scope="module")
-def killed(alone, tmp_path_factory):
-    """A run on two machines, one of which is killed: its folder, its history, both results."""
-    data, _ = alone
-    out = tmp_path_factory.mktemp("machines")
-    training = ["--data", data, "--out", out, "--overwrite"]
-    results = two_machines(training, other=[("DIE", "SIGKILL")])
-    return out, history(out), results
+def killed(first):
+    """The run on two machines, one of which was killed: its folder, its history, both results."""
+    (_, folder), (_, *results) = first
+    return folder, history(folder), results
 
 
 @pytest.fixture(scope="module")
-def resumed(alone, killed):
+def resumed(run, alone, killed):
     """The same run, resumed; then another, in which the chief is stopped: both results."""
     data, out = alone[0], killed[0]
     trainings = [["--data", data, "--out", out], ["--data", data, "--out", out / "next"]]
     trainings[1] += ["--image-size=32", "--val-per-class=0"]  # a smaller graph to build
     stopped = [("KERAS", "1"), ("DIE", "SIGTERM")]
-    return two_machines(*trainings, chief=stopped, other=[("KERAS", "1")])
+    return run(*two_machines(*trainings, chief=stopped, other=[("KERAS", "1")]))
 
 
 def assert_ends_in_one_line(result):
