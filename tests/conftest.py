@@ -18,17 +18,18 @@ from skips import (  # noqa: F401  (hooks of pytest)
     pytest_terminal_summary,
 )
 
-# Where several processes run the tests, these files come first, so that all end together.
+# Where several processes run the tests, these files come first, so that all end together. 05 draws
+# the synthetic pictures for the other notebooks.
 LONG_FIRST = (
-    "06_sign_digits.ipynb",
     "05_predict_and_explain.ipynb",
-    "test_classroom.py",
-    "01_identity_block.ipynb",
-    "test_jupyterlab.py",
     "test_checks.py",
-    "test_distributed.py",
     "03_resnet50.ipynb",
+    "06_sign_digits.ipynb",
     "04_train_caltech101.ipynb",
+    "01_identity_block.ipynb",
+    "test_classroom.py",
+    "test_distributed.py",
+    "test_jupyterlab.py",
     "02_convolutional_block.ipynb",
     "test_training.py",
     "test_resnet.py",
