@@ -95,6 +95,7 @@ notebooks: $(VENV)/ready
 	  --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 images: $(VENV)/ready
+	$(BIN)/python -m images.gradients
 	$(BIN)/python -m images.diagrams
 
 bench: $(VENV)/ready

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from keras import layers
 from matplotlib.patches import Circle, Rectangle
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -18,7 +19,7 @@ from helpers import resnet
 from helpers.files import atomic_write
 from images import synthetic
 from images.blocks import draw_block, draw_blocks, shape_of  # noqa: F401
-from images.gradients import draw_depth, measured_norms
+from images.gradients import NORMS, draw_depth
 from images.objects import box, shade, stop_sign
 from images.plots import BLUE, DPI, GREY, ORANGE, PURPLE
 from images.shapes import BLACK, DARK_GREY, draw_arrow, draw_box, new_axes, text_style
@@ -264,7 +265,7 @@ FIGURES = {
         example_block(resnet.convolutional_block, (128, 128, 512)),
     ),
     "resnet50.png": lambda: draw_network(resnet.ResNet50()),
-    "vanishing_gradient.png": lambda: draw_depth(measured_norms()),
+    "vanishing_gradient.png": lambda: draw_depth(pd.read_csv(NORMS)),
 }
 JPEGS = {"sample.jpg": synthetic_sheet, "test.jpg": draw_test_image}
 

@@ -381,7 +381,7 @@ def compare(table, made):
 
 def test_a_submission_that_hangs_costs_only_itself(tmp_path):
     write(tmp_path, HANGING)
-    compare(classroom.mark(tmp_path, seconds=2), HANGING)
+    compare(classroom.mark(tmp_path, seconds=2, jobs=2), HANGING)
 
 
 def test_bad_submissions_cost_only_themselves_and_earn_nothing(tmp_path, capsys, monkeypatch):

@@ -83,7 +83,7 @@ def test_jpeg_is_up_to_date(name):
 def test_no_other_picture_lies_in_images():
     code = {"__pycache__", *(path.name for path in diagrams.IMAGES.glob("*.py"))}
     kept = {path.name for path in diagrams.IMAGES.iterdir()}
-    assert kept - code == {*diagrams.FIGURES, *diagrams.JPEGS}
+    assert kept - code == {*diagrams.FIGURES, *diagrams.JPEGS, gradients.NORMS.name}
 
 
 def test_draw_all_draws_all_and_leaves_nothing_half(tmp_path, monkeypatch):
@@ -119,6 +119,14 @@ def test_a_changed_block_is_noticed():
 def test_a_changed_network_is_noticed():
     changed = resnet.ResNet50(classes=102)
     assert not same(diagrams.content(diagrams.draw_network(changed)), stored("resnet50.png"))
+
+
+def test_the_gradients_that_are_drawn_are_those_of_the_networks():
+    """Those of one seed; they take ten seconds for all three."""
+    norms = pd.read_csv(gradients.NORMS)
+    assert set(norms["seed"]) == {0, 1, 2}
+    kept = norms[norms["seed"] == 0].reset_index(drop=True)
+    pd.testing.assert_frame_equal(gradients.measured_norms(seeds=(0,)), kept, rtol=0.1)
 
 
 def test_a_changed_measurement_is_noticed():
