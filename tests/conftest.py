@@ -41,6 +41,7 @@ LONG_FIRST = (
     "02_convolutional_block.ipynb",
     "test_experiments_degradation.py",
     "test_fused.py",
+    "test_suite.py",
     "test_transfer_rates.py",
     "test_checks_shortcuts.py",
     "test_images_per_class.py",
