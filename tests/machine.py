@@ -126,11 +126,11 @@ def fork(environment, trainings, outputs):
 def run_together(machines):
     """[(exit code, output, error output)] of these machines, each (environment, trainings)."""
     with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in 2 * machines]
-        pairs = list(zip(files[::2], files[1::2], strict=True))
+        outputs = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in 2 * machines]
+        pairs = list(zip(outputs[::2], outputs[1::2], strict=True))
         started = [fork(*machine, pair) for machine, pair in zip(machines, pairs, strict=True)]
         codes = [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in started]
-        for file in files:
+        for file in outputs:
             file.seek(0)
         texts = [[file.read() for file in pair] for pair in pairs]
     return [(code, *text) for code, text in zip(codes, texts, strict=True)]

@@ -74,7 +74,7 @@ const links = [...panel.node.querySelectorAll(".jp-RenderedMarkdown a")];
 links.findLast(a => a.textContent === label).click();
 const other = await until(() => {
   const now = jupyterapp.shell.currentWidget;
-  return now !== panel && now?.context && now;
+  return now !== panel && now?.content?.widgets?.length && now.context.isReady && now;
 }, label);
 const opened = other.context.path;
 other.dispose();
